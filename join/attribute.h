@@ -1,0 +1,92 @@
+/* join/attribute.h -- which name was this flow going to?
+ * SPDX-License-Identifier: Apache-2.0
+ *
+ * DESIGN section 3 as one function of (index, flow, parameters, time). It never asks a clock, never
+ * resolves a name, and never gives one name where there were several.
+ *
+ * Threads: an attributor belongs to one thread; it holds a view of the index and scratch memory.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/addr.h"
+#include "base/buf.h"
+#include "proto/answer.h"
+#include "store/store.h"
+
+#define ATTRIBUTE_CANDIDATES_MAX 64 /* upper bound of --candidates */
+
+struct attribute_params {
+    int64_t grace_us;                   /* 60 s */
+    int64_t skew_us;                    /* 2 s */
+    int64_t horizon_us;                 /* 24 h; 1 h without an owner */
+    int64_t settle_us;                  /* 60 s */
+    uint32_t candidates_max;            /* 8 */
+    const struct name *cluster_domains; /* search domains of the cluster; default cluster.local */
+    uint32_t cluster_domain_count;
+};
+/* The defaults above; cluster_domains points to static memory. */
+struct attribute_params attribute_defaults(void);
+
+enum verdict { UNJOINABLE, INTERNAL, RESOLVED, STALE, SHARED, IP_ONLY, BLIND };
+const char *verdict_name(enum verdict verdict); /* "unjoinable", "internal", ... */
+enum { VERDICT_COUNT = BLIND + 1 };
+
+enum via { VIA_CLIENT, VIA_CNAME, VIA_LATE, VIA_SHARED, VIA_SRV };
+const char *via_name(enum via via);
+
+struct question {
+    const char *cluster;
+    struct addr source;
+    struct addr destination;
+    int64_t start_us;
+    int64_t end_us;   /* equals start_us unless aggregated or ended */
+    bool shows_start; /* the flow record shows the connection's start (a lookup by hand: true) */
+};
+
+struct candidate {
+    struct name name;  /* what is attributed */
+    struct name asked; /* the question name */
+    uint8_t chain_count;
+    struct name chain[ANSWER_CHAIN_MAX];
+    bool live;
+    enum via via;
+    int64_t answer_us; /* the answer that speaks for it: "last" in the record */
+    int64_t age_us;    /* start - answer_us; negative after the start */
+    uint32_t ttl_s;
+    uint32_t count;   /* answers in the sighting(s) */
+    uint32_t clients; /* VIA_SHARED: different clients; else 0 */
+};
+
+struct attribution {
+    enum verdict verdict;
+    const char *reason; /* static; NULL unless blind, unjoinable or shared by a node */
+    bool owner_known;
+    bool coverage_assumed;
+    bool ambiguous;    /* several different names are live */
+    uint32_t left_out; /* candidates beyond candidates_max */
+    uint32_t candidate_count;
+    struct candidate *candidates; /* best first; owned by the attributor, until its next call */
+};
+
+struct attributor;
+/* `view` and `params` (copied) are borrowed/kept until attributor_free. Returns 0 or -ENOMEM. */
+int attributor_new(struct attributor **attributor, struct store_view *view,
+                   const struct attribute_params *params);
+void attributor_free(struct attributor **attributor);
+
+/* Answers the question as known at now_us. Returns 0 or a negative error of the index (`*out` is
+ * then blind/"index-error"). */
+int attribute(struct attributor *attributor, const struct question *question, int64_t now_us,
+              struct attribution *out);
+
+/* An attribution without a usable address pair or time. `reason` is static. */
+struct attribution attribution_unjoinable(const char *reason);
+
+/* destination.domain: the first candidate's name for resolved, stale and internal, else NULL. */
+const struct name *attribution_domain(const struct attribution *attribution);
+
+/* The "attribution" object of DESIGN section 5 as JSON. */
+void attribution_json(struct buf *buf, const struct attribution *attribution);

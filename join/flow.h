@@ -1,0 +1,51 @@
+/* join/flow.h -- one flow record, whatever format it came in
+ * SPDX-License-Identifier: Apache-2.0
+ *
+ * A parser fills a struct flow from one record; text fields are pieces of that record (or static)
+ * and live as long as it does.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/addr.h"
+
+/* A piece of text that is not terminated; data is NULL where absent. */
+struct text {
+    const char *data;
+    size_t len;
+};
+
+enum flow_action { FLOW_UNKNOWN, FLOW_ALLOWED, FLOW_DENIED, FLOW_LOGGED };
+enum flow_direction { FLOW_DIRECTION_UNKNOWN, FLOW_EGRESS, FLOW_INGRESS };
+
+struct flow {
+    const char *dataset; /* "hubble", "kernel-log"; static */
+    int64_t start_us;    /* 0 if the record carries no usable time */
+    int64_t end_us;      /* equals start_us unless aggregated or ended */
+    bool aggregated;
+    bool shows_start; /* the record shows the connection's first packet, not a later one */
+    bool has_pair;    /* source and destination are both addresses */
+    struct addr source;
+    struct addr destination;
+    bool has_ports;
+    uint16_t source_port;
+    uint16_t destination_port;
+    char
+        transport[16]; /* "tcp", "udp", "icmp", "ipv6-icmp", "sctp", or the number; "" if unknown */
+    enum flow_action action;
+    enum flow_direction direction;
+    bool has_bytes;
+    uint64_t bytes;
+    uint64_t sequence; /* number of the record in its input, from 1 */
+    const char
+        *unjoinable;     /* static reason where has_pair is false: "no-address", "no-time", ... */
+    struct text cluster; /* identity that the record itself carries, for the source */
+    struct text namespace;
+    struct text pod;
+    struct text workload;
+    struct text node;
+    struct text interface; /* workload interface of a kernel LOG line */
+};

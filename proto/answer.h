@@ -1,0 +1,56 @@
+/* proto/answer.h -- one DNS answer as canonical bytes
+ * SPDX-License-Identifier: Apache-2.0
+ *
+ * An answer set is what an answer said, without who got it, when and with which TTL: the asked
+ * name, the CNAME chain from it to the addresses, and the addresses, sorted and without repeats.
+ * Equal answers have equal bytes, whatever the order or case on the wire, so that an answer set can
+ * be hashed and stored once. The bytes, which only this module knows:
+ *
+ *   u8 via, u8 chain_count, u16 v4_count, u16 v6_count (host order), asked name, chain names
+ *   (wire form, lower case), v4_count * 4 and v6_count * 16 octets of addresses
+ *
+ * Threads: everything here is stateless.
+ */
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/addr.h"
+#include "proto/name.h"
+
+/* Longest CNAME chain followed; a longer one is cut and the answer has no addresses. */
+#define ANSWER_CHAIN_MAX 16
+/* No DNS message of 65,535 octets holds more addresses than this. */
+#define ANSWER_ADDRS_MAX 4096
+#define ANSWER_BYTES_MAX 65536
+
+enum answer_via {
+    ANSWER_VIA_CLIENT = 0, /* A, AAAA, or HTTPS/SVCB hints */
+    ANSWER_VIA_SRV = 1,    /* additional addresses of the targets of an SRV answer */
+};
+
+/* A decoded view; all pointers point into the canonical bytes and live as long as they do. */
+struct answer {
+    enum answer_via via;
+    const uint8_t *asked; /* wire name */
+    uint8_t chain_count;
+    const uint8_t *chain[ANSWER_CHAIN_MAX]; /* wire names, in order from the asked name on */
+    uint16_t v4_count;
+    uint16_t v6_count;
+    const uint8_t *v4; /* v4_count * 4 octets */
+    const uint8_t *v6; /* v6_count * 16 octets */
+};
+
+/* Reads canonical bytes. Returns 0 or W_ESYNTAX if they are not (bounded whatever they are). */
+int answer_decode(struct answer *answer, const uint8_t *bytes, size_t len);
+
+/* Writes the canonical bytes of `answer`, whose names are trusted lower-case wire names and whose
+ * addresses are in any order and may repeat. `v4` and `v6` are sorted in place. Returns the length,
+ * or 0 if `cap` is too small. */
+size_t answer_encode(enum answer_via via, const uint8_t *asked, const uint8_t *const *chain,
+                     uint8_t chain_count, uint8_t *v4, uint16_t v4_count, uint8_t *v6,
+                     uint16_t v6_count, uint8_t *bytes, size_t cap);
+
+/* Address number `i` of v4_count + v6_count. */
+struct addr answer_addr(const struct answer *answer, size_t i);

@@ -1,0 +1,255 @@
+/* store/store.h -- the index: which client got which answer when, and when nobody was watching
+ * SPDX-License-Identifier: Apache-2.0
+ *
+ * A data directory holds one LMDB environment per day (a window) and one small state environment
+ * (streams with the time each is committed to, losses). This is the only folder that knows LMDB.
+ *
+ *   DIR/writer.lock                   flock held by the one writer; its text says who that is
+ *   DIR/state.mdb                     streams and losses, always synced
+ *   DIR/windows/DAY-SERIAL.mdb        e.g. 20260522-00000001.mdb; a serial is never used again
+ *
+ * Writing: one process, one thread (the writer thread) calls store_answer, store_asked,
+ * store_stream_*, store_loss and store_commit. Answers are gathered in memory and become visible
+ * and durable at the next commit: windows first, then the state, so after a crash nothing is
+ * claimed that is not there. Reading: any number of processes and threads; each thread uses a view
+ * of its own and sees what was committed when the view was last refreshed.
+ *
+ * A sighting is a run of answers to the same (cluster, client, asked name, chain, addresses): an
+ * answer before the run's expiry + grace extends it, a later one opens a new run. Times are kept to
+ * the millisecond, the first and the last to the microsecond; beyond 64 they are thinned.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/addr.h"
+#include "base/err.h"
+#include "proto/answer.h"
+
+#define STORE_CLUSTER_MAX 63   /* octets in a cluster name */
+#define STORE_IDENTITY_MAX 255 /* octets kept of a sender's identity or version */
+#define STORE_TIMES_MAX 64     /* answer times kept in one sighting */
+
+struct store;
+struct store_view;
+
+enum store_mode {
+    STORE_READ,
+    STORE_WRITE, /* creates the directory (mode 0700) if it does not exist */
+};
+
+struct store_options {
+    uint64_t memory_bytes;     /* bound on what the writer keeps in memory; 0: 128 MiB */
+    uint32_t answers_per_hour; /* new answer sets one client may add an hour; 0: 20,000 */
+    const char *writer_note;   /* who writes, for whoever is refused: "whither serve,
+                                  http://127.0.0.1:8053"; may be NULL; copied */
+};
+
+/* Opens a data directory. Returns 0; -ENOENT (reading: nothing there), W_ELOCKED (another writer;
+ * `why` holds its note), W_EVERSION, W_EDAMAGED, or -errno. `why` may be NULL. `options` may be
+ * NULL. */
+int store_open(struct store **store, const char *dir, enum store_mode mode,
+               const struct store_options *options, struct why *why);
+/* Closes; all views must be freed before. What is not committed is lost. NULL is fine. */
+void store_close(struct store **store);
+
+/* ---- Writing: one thread. ---- */
+
+/* Number of a cluster name, made up on first use; 0xffff if the name is too long or there are too
+ * many. Valid until store_close. */
+uint16_t store_cluster(struct store *store, const char *cluster);
+
+/* Adds one answer. `bytes` is a canonical answer set (proto/answer.h), read before the call
+ * returns. Returns 0; W_ELIMIT if the client is over answers_per_hour (counted, and the client is
+ * marked capped); W_ESYNTAX if `bytes` is no answer or the time is out of range; -errno or -ENOMEM
+ * if it could not be kept. */
+int store_answer(struct store *store, uint16_t cluster, const struct addr *client, int64_t time_us,
+                 uint32_t ttl_s, const uint8_t *bytes, size_t len);
+
+/* Notes that the client asked something at that time, whatever the rcode. */
+int store_asked(struct store *store, uint16_t cluster, const struct addr *client, int64_t time_us);
+
+enum store_stream_kind {
+    STREAM_LIVE = 0,    /* a connection */
+    STREAM_CAPTURE = 1, /* a capture file */
+};
+
+enum store_stream_end {
+    STREAM_OPEN = 0,
+    STREAM_STOPPED = 1, /* ended with STOP: the sender is no longer expected */
+    STREAM_CUT = 2,     /* ended without STOP: opens a blind interval at its last frame */
+};
+
+/* Begins a stream: one connection or one capture, heard from `from_us` on. A stream of the same
+ * cluster and identity that was cut is thereby heard again. `identity` and `version` are any
+ * octets, cut at STORE_IDENTITY_MAX. Returns its number, never 0; 0 if memory is short. */
+uint32_t store_stream_begin(struct store *store, enum store_stream_kind kind, uint16_t cluster,
+                            const uint8_t *identity, size_t identity_len, const uint8_t *version,
+                            size_t version_len, const char *peer, int64_t from_us);
+/* A frame of the stream with that time was handed over. Covers up to the latest time less the
+ * disorder seen in this stream, from the next commit on. */
+void store_stream_heard(struct store *store, uint32_t stream, int64_t time_us);
+/* Ends it; the number is free after the next commit. */
+void store_stream_end(struct store *store, uint32_t stream, enum store_stream_end end);
+/* Sets what a capture covers where its user said so (--covers FROM..TO). */
+void store_stream_covers(struct store *store, uint32_t stream, int64_t from_us, int64_t to_us);
+
+/* Answers between the two times were lost by us: `reason` is a static word ("disk-full",
+ * "refused-time"). */
+void store_loss(struct store *store, uint16_t cluster, int64_t from_us, int64_t to_us,
+                uint64_t count, const char *reason);
+
+/* How many streams must be heard for an instant to count as watched; 0: not fixed. Kept in the
+ * state. */
+void store_expect(struct store *store, uint32_t senders);
+
+/* True when so much waits in memory that a commit is due now. */
+bool store_full(const struct store *store);
+
+/* Commits everything added so far. On failure (-ENOSPC, -EIO, ...) what was added since the last
+ * commit is dropped, counted and becomes a loss, the index stays as it was, and writing goes on:
+ * the next commit tries anew. `alive_us` is the wall clock: the service was alive until then. */
+int store_commit(struct store *store, int64_t alive_us, struct why *why);
+
+/* Drops every window that ended more than `retention_us` before `now_us`. Returns how many. */
+int store_retain(struct store *store, int64_t now_us, int64_t retention_us);
+
+struct store_counters {
+    uint64_t answers;   /* kept */
+    uint64_t sightings; /* runs opened */
+    uint64_t capped;    /* answers refused by answers_per_hour */
+    uint64_t lost;      /* answers dropped because a commit failed */
+    uint64_t commits;
+    uint64_t commit_failures;
+    uint64_t commit_us_max; /* slowest commit */
+    uint64_t commit_us_sum;
+};
+/* May be called from any thread. */
+struct store_counters store_counters(const struct store *store);
+
+/* ---- Reading: one view per thread. ---- */
+
+int store_view_new(struct store *store, struct store_view **view);
+void store_view_free(struct store_view **view);
+/* Moves the view to the latest commit (cheap when there was none). Returns 0 or a negative error.
+ */
+int store_view_refresh(struct store_view *view, struct why *why);
+
+struct store_sighting {
+    const struct answer *answer; /* all pointers live until the callback returns */
+    struct addr client;
+    const char *cluster;
+    int64_t first_us;
+    int64_t last_us;
+    int64_t expiry_us;   /* max(time + TTL) */
+    uint32_t count;      /* answers in the run */
+    bool approximate;    /* times were thinned */
+    uint32_t time_count; /* times kept, ascending; the first and the last are always among them */
+    const int64_t *times;
+};
+
+/* Return false to stop. */
+typedef bool (*store_sighting_fn)(void *ctx, const struct store_sighting *sighting);
+
+/* Every call below visits sightings that have an answer within [from_us, to_us], in no promised
+ * order across windows, and returns 0, a negative error, or 1 if `fn` stopped it. An unknown
+ * cluster, client or name visits nothing. */
+
+/* Answers to `client` that contain `address`. */
+int store_by_client_address(struct store_view *view, const char *cluster, const struct addr *client,
+                            const struct addr *address, int64_t from_us, int64_t to_us,
+                            store_sighting_fn fn, void *ctx);
+/* Answers to `client` in whose CNAME chain `target` (lower-case wire name) is. */
+int store_by_client_target(struct store_view *view, const char *cluster, const struct addr *client,
+                           const uint8_t *target, int64_t from_us, int64_t to_us,
+                           store_sighting_fn fn, void *ctx);
+/* All answers to `client`. */
+int store_by_client(struct store_view *view, const char *cluster, const struct addr *client,
+                    int64_t from_us, int64_t to_us, store_sighting_fn fn, void *ctx);
+/* All answers with `address`, to whomever. */
+int store_by_address(struct store_view *view, const char *cluster, const struct addr *address,
+                     int64_t from_us, int64_t to_us, store_sighting_fn fn, void *ctx);
+/* All answers whose asked name or chain has `name`; with `under`, also names below it. */
+int store_by_name(struct store_view *view, const char *cluster, const uint8_t *name, bool under,
+                  int64_t from_us, int64_t to_us, store_sighting_fn fn, void *ctx);
+
+/* One asked name that `address` was answered for, over all clients of the cluster. */
+struct store_shared {
+    const struct answer *answer; /* of the latest such answer */
+    uint32_t clients;            /* different clients that got it */
+    bool clients_at_least;       /* counting stopped at a bound */
+    int64_t last_us;
+    int64_t expiry_us;
+    uint32_t count;
+};
+typedef bool (*store_shared_fn)(void *ctx, const struct store_shared *shared);
+int store_shared_names(struct store_view *view, const char *cluster, const struct addr *address,
+                       int64_t from_us, int64_t to_us, store_shared_fn fn, void *ctx);
+
+/* What is known of a client besides its answers. */
+struct store_client {
+    bool asked;  /* seen asking, any rcode, within [from_us, to_us] (to the minute) */
+    bool capped; /* was over answers_per_hour in that span */
+};
+int store_client_seen(struct store_view *view, const char *cluster, const struct addr *client,
+                      int64_t from_us, int64_t to_us, struct store_client *out);
+
+enum store_cover {
+    COVER_WHOLE,     /* watched throughout */
+    COVER_ASSUMED,   /* no sender was ever known: nothing speaks against it */
+    COVER_GAP,       /* a blind interval touches the span */
+    COVER_UNSETTLED, /* a connected sender was not yet heard past the end of the span and settle_us
+                        has not passed */
+};
+/* Was the whole span [from_us, to_us] watched, as seen at now_us? */
+enum store_cover store_cover(struct store_view *view, const char *cluster, int64_t from_us,
+                             int64_t to_us, int64_t now_us, int64_t settle_us);
+/* Is the instant settled: every connected sender of the cluster heard past `time_us`, or settle
+ * passed? */
+bool store_settled(struct store_view *view, const char *cluster, int64_t time_us, int64_t now_us,
+                   int64_t settle_us);
+
+struct store_stream {
+    uint32_t number;
+    enum store_stream_kind kind;
+    enum store_stream_end end;
+    const char *cluster;
+    const char *identity; /* terminated; octets as sent */
+    const char *version;
+    const char *peer; /* "unix:/run/…", "tcp:192.0.2.1:4711", a file name */
+    int64_t from_us;
+    int64_t committed_us; /* every frame up to here is committed */
+};
+typedef bool (*store_stream_fn)(void *ctx, const struct store_stream *stream);
+int store_streams(struct store_view *view, store_stream_fn fn, void *ctx);
+
+struct store_blind {
+    int64_t from_us;
+    int64_t to_us; /* now_us where it is still open */
+    bool open;
+    const char *cluster;
+    const char *sender; /* identity, or "" where it concerns all */
+    const char *reason; /* "cut", "no-sender", "too-few-senders", "disk-full", ... */
+    uint64_t lost;      /* answers known to be lost, 0 if unknown */
+};
+typedef bool (*store_blind_fn)(void *ctx, const struct store_blind *blind);
+/* Blind intervals that touch [from_us, to_us], by start. */
+int store_blinds(struct store_view *view, const char *cluster, int64_t from_us, int64_t to_us,
+                 int64_t now_us, store_blind_fn fn, void *ctx);
+
+struct store_status {
+    uint32_t windows;
+    uint64_t bytes; /* of all window files and the state on disk */
+    uint64_t sightings;
+    uint64_t answers;
+    uint64_t times;       /* answer times kept */
+    uint64_t clients;     /* summed over windows */
+    uint64_t names;       /* likewise */
+    uint64_t answer_sets; /* likewise */
+    int64_t first_us;     /* earliest and latest answer, 0 if none */
+    int64_t last_us;
+    int64_t alive_us; /* the writer's last commit, 0 if never */
+};
+int store_status(struct store_view *view, struct store_status *status);
