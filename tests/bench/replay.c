@@ -11,7 +11,6 @@
 #include <arpa/inet.h>
 #include <endian.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <getopt.h>
 #include <inttypes.h>
 #include <netinet/in.h>
@@ -20,13 +19,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/time.h>
 #include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "tests/bench/capture.h"
 
 enum {
     BLOCK_SIZE = 4096,
@@ -38,14 +37,6 @@ enum {
 };
 
 enum control { ACCEPT = 1, START = 2, STOP = 3, READY = 4, FINISH = 5 };
-
-struct capture {
-    const uint8_t *data;
-    size_t size;
-    size_t begin; /* first data frame */
-    size_t end;   /* past the last whole one */
-    uint64_t frames;
-};
 
 static const char content_type[] = "protobuf:dnstap.Dnstap";
 
@@ -63,13 +54,6 @@ static void sleep_until(int64_t when_ns)
     }
 }
 
-static uint32_t get_u32(const uint8_t *p)
-{
-    uint32_t v;
-    memcpy(&v, p, sizeof(v));
-    return be32toh(v);
-}
-
 static uint8_t *put_u32(uint8_t *p, uint32_t v)
 {
     v = htobe32(v);
@@ -82,46 +66,6 @@ static int fail(const char *what)
     int err = errno;
     fprintf(stderr, "replay: %s: %s\n", what, strerror(err));
     return -err;
-}
-
-/* Finds the data frames between the START and the STOP (or the end, where STOP is missing). */
-static int scan_capture(struct capture *c, const char *path)
-{
-    size_t at = 0;
-
-    if (c->size < 12 || get_u32(c->data) != 0 || get_u32(c->data + 8) != START) {
-        fprintf(stderr, "replay: %s: not a Frame Streams capture\n", path);
-        return -EINVAL;
-    }
-    at = 8 + (size_t)get_u32(c->data + 4);
-    c->begin = at;
-    while (at + 4 <= c->size) {
-        uint32_t len = get_u32(c->data + at);
-        if (len == 0 || len > c->size - at - 4) {
-            break;
-        }
-        at += 4 + (size_t)len;
-        c->frames++;
-    }
-    c->end = at;
-    return 0;
-}
-
-static int open_capture(struct capture *c, const char *path)
-{
-    struct stat st;
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-
-    if (fd < 0 || fstat(fd, &st) < 0) {
-        return fail(path);
-    }
-    c->size = (size_t)st.st_size;
-    c->data = mmap(NULL, c->size, PROT_READ, MAP_PRIVATE | MAP_POPULATE, fd, 0);
-    close(fd);
-    if (c->data == MAP_FAILED) {
-        return fail(path);
-    }
-    return scan_capture(c, path);
 }
 
 static int send_all(int fd, const uint8_t *p, size_t len)
@@ -319,7 +263,7 @@ int main(int argc, char **argv)
 {
     static const struct option longs[] = {{"rate", 1, 0, 'r'}, {0, 0, 0, 0}};
     struct sockaddr_storage to;
-    struct capture capture = {0};
+    struct capture capture;
     socklen_t to_len;
     double rate = 0;
     int c;
@@ -332,7 +276,7 @@ int main(int argc, char **argv)
     if (argc - optind != 2 || parse_target(argv[optind + 1], &to, &to_len)) {
         return usage();
     }
-    if (open_capture(&capture, argv[optind])) {
+    if (capture_open(&capture, argv[optind])) {
         return 1;
     }
     int fd = connect_to(&to, to_len, argv[optind + 1]);
