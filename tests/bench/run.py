@@ -1,0 +1,513 @@
+#!/usr/bin/env python3
+# tests/bench/run.py -- measures whither beside its peers and prints the cost table
+# SPDX-License-Identifier: Apache-2.0
+"""Every row is a figure, the figure of a peer measured in the same run on the same machine, their
+ratio, and the bar that is to be reached. The table is Markdown and aligned, so that it can be
+pasted. Exit code 1 if a row could not be measured; a bar that is missed is shown, not an error."""
+
+import argparse
+import os
+import platform
+import random
+import re
+import shutil
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+from procs import BenchError, Process, Service, disk_bytes, fields, free_port, run_json, wait_for
+
+LIVE_RATE = 50_000  # frames a second; one busy cluster
+HTTP_CONNECTIONS = 64
+HTTP_SECONDS = 8
+HTTP_ROUNDS = 3
+DAY_S = 86_400
+
+WRK_SCRIPT = """
+local requests, at = {}, 0
+function init(args)
+    for line in io.lines(args[1]) do
+        requests[#requests + 1] = wrk.format("GET", line)
+    end
+end
+function request()
+    at = at % #requests + 1
+    return requests[at]
+end
+"""
+
+NGINX_CONF = """
+{user}
+worker_processes {workers};
+daemon off;
+pid {scratch}/nginx.pid;
+error_log {scratch}/nginx.error warn;
+events {{ worker_connections 1024; }}
+http {{
+    access_log off;
+    sendfile on;
+    tcp_nodelay on;
+    keepalive_requests 1000000000;
+    open_file_cache max=16 inactive=1h;
+    client_body_temp_path {scratch}/nginx-body;
+    proxy_temp_path {scratch}/nginx-proxy;
+    fastcgi_temp_path {scratch}/nginx-fastcgi;
+    uwsgi_temp_path {scratch}/nginx-uwsgi;
+    scgi_temp_path {scratch}/nginx-scgi;
+    server {{
+        listen 127.0.0.1:{port};
+        location = /v1/lookup {{ default_type application/json; alias {scratch}/body.json; }}
+    }}
+}}
+"""
+
+
+def note(text):
+    print(f"bench: {text}", file=sys.stderr, flush=True)
+
+
+class Bench:
+    """The programs, a scratch folder of its own, and the rows measured so far."""
+
+    def __init__(self, args, scratch):
+        self.args = args
+        self.scratch = scratch
+        self.whither = os.path.abspath(os.path.join(args.build, "whither"))
+        self.tools = os.path.abspath(os.path.join(args.build, "bench"))
+        self.rows = []
+        self.running = []
+        self.logs = 0
+
+    def path(self, name):
+        return os.path.join(self.scratch, name)
+
+    def tool(self, name):
+        return os.path.join(self.tools, name)
+
+    def row(self, what, ours, peer, ratio, bar, ok):
+        self.rows.append((what, ours, peer, ratio, bar, "ok" if ok else "**not**"))
+        note(f"{what}: {ours} | {peer} | {ratio} | {bar} | {'ok' if ok else 'NOT REACHED'}")
+
+    def start(self, argv, **more):
+        self.logs += 1
+        process = Process(argv, self.path(f"{self.logs}.log"), **more)
+        self.running.append(process)
+        return process
+
+    def serve(self, data, *extra):
+        service = Service(self.whither, self.scratch, data, extra)
+        self.running.append(service)
+        return service
+
+    def end_all(self):
+        for process in self.running:
+            process.end()
+        self.running.clear()
+
+    def generate(self, name, frames, *options):
+        """A capture, warm in the page cache; returns (path, genmix's figures)."""
+        path = self.path(name)
+        argv = [self.tool("genmix"), "--frames", str(frames), "-o", path, *map(str, options)]
+        figures = fields(self.start(argv).wait().output())
+        note(
+            f"{name}: {frames:,} frames, {figures['bytes_per_frame']:.0f} bytes a frame,"
+            f" one in {figures['frames_per_answer']:.1f} with an address"
+        )
+        return path, figures
+
+    def replay(self, capture, target, rate=None):
+        """Sends a capture and waits for FINISH; returns replay's figures."""
+        argv = [self.tool("replay"), capture, target]
+        if rate:
+            argv[1:1] = ["--rate", str(rate)]
+        return fields(self.start(argv).wait().output())
+
+    def fresh_dir(self, name):
+        path = self.path(name)
+        shutil.rmtree(path, ignore_errors=True)
+        return path
+
+    def status(self, data):
+        return run_json([self.whither, "status", "--data", data, "--output", "json"])
+
+
+# ---- Live ingest ----
+
+
+def cpu_of_peer(bench, argv, socket_path, capture, rate, stop):
+    """CPU seconds of a peer that reads one stream from its unix socket."""
+    if os.path.exists(socket_path):
+        os.unlink(socket_path)
+    peer = bench.start(argv)
+    wait_for(lambda: os.path.exists(socket_path) or not peer.alive(), f"socket of {argv[0]}")
+    bench.replay(capture, f"unix:{socket_path}", rate)
+    return peer.stop(stop).cpu_s
+
+
+def cpu_of_whither(bench, capture, answers, rate):
+    data = bench.fresh_dir("live")
+    service = bench.serve(data)
+    bench.replay(capture, f"unix:{service.socket}", rate)
+    if service.stop().status != 0:
+        raise BenchError(f"whither serve ended with {service.status}: {service.tail()}")
+    kept = bench.status(data)["answers"]
+    if kept != answers:
+        raise BenchError(f"{answers:.0f} answers were sent, {kept} are in the index")
+    return service.cpu_s
+
+
+def live_once(bench, what, frames, rate):
+    # A live frame must be close to its receipt: the stream starts now.
+    capture, figures = bench.generate(
+        "live.fstrm", frames, "--start", int(time.time()), "--rate", LIVE_RATE
+    )
+    fstrm_socket, dnstap_socket = bench.path("fstrm.sock"), bench.path("dnstap.sock")
+    fstrm = ["fstrm_capture", "-t", "protobuf:dnstap.Dnstap", "-u", fstrm_socket, "-w", "/dev/null"]
+    dnstap = ["dnstap", "-u", dnstap_socket, "-q", "-w", "/dev/null"]
+
+    ours, copies = [], []
+    for _ in range(bench.args.rounds):
+        ours.append(cpu_of_whither(bench, capture, figures["answers"], rate))
+        copies.append(cpu_of_peer(bench, fstrm, fstrm_socket, capture, rate, signal.SIGTERM))
+    printer = cpu_of_peer(bench, dnstap, dnstap_socket, capture, rate, signal.SIGINT)
+
+    millions = frames / 1e6
+    mine = statistics.median(ours) / millions
+    copy = statistics.median(copies) / millions
+    printer /= millions
+    show = "{:.3f} s/M frames".format
+    bench.row(
+        f"live ingest CPU, {what}, beside fstrm_capture",
+        show(mine), show(copy), f"{mine / copy:.2f}", "≤ 3", mine <= 3 * copy,
+    )
+    bench.row(
+        f"live ingest CPU, {what}, beside dnstap -q",
+        show(mine), show(printer), f"1/{printer / mine:.1f}", "≤ 1/6", 6 * mine <= printer,
+    )
+    os.unlink(capture)
+
+
+def measure_live(bench):
+    live_once(bench, "flat out", bench.args.live_frames, None)
+    live_once(bench, "50 k frames/s", LIVE_RATE * 20, LIVE_RATE)
+
+
+# ---- Ingest of a capture ----
+
+
+def ingest(bench, capture, data, cpu=None):
+    argv = [bench.whither, "ingest", "--quiet", "--data", data, capture]
+    if cpu is not None:
+        argv[:0] = ["taskset", "-c", str(cpu)]
+    return bench.start(argv).wait()
+
+
+def ingest_once(bench, what, bar_per_s, *options):
+    frames = bench.args.frames
+    capture, figures = bench.generate("ingest.fstrm", frames, *options)
+    cpu = max(os.sched_getaffinity(0))
+    walls, peers = [], []
+    for _ in range(bench.args.rounds):
+        data = bench.fresh_dir("ingest")
+        walls.append(ingest(bench, capture, data, cpu).wall_s)
+    peer = ["taskset", "-c", str(cpu), bench.tool("reference"), capture]
+    peers.append(fields(bench.start(peer).wait().output())["frames_per_s"])
+
+    kept = bench.status(data)["answers"]
+    if kept != figures["answers"]:
+        raise BenchError(f"{figures['answers']:.0f} answers in the capture, {kept} in the index")
+    rate, peer_rate = frames / statistics.median(walls), peers[0]
+    bench.row(
+        f"ingest of a capture, {what}, beside protobuf-c and ldns decoding alone",
+        f"{rate / 1e6:.2f} M frames/s", f"{peer_rate / 1e6:.2f} M frames/s",
+        f"{rate / peer_rate:.2f}", f"≥ {bar_per_s / 1e6:g} M/s", rate >= bar_per_s,
+    )
+    os.unlink(capture)
+    index_size(bench, what, data)
+
+
+def index_size(bench, what, data):
+    status = bench.status(data)
+    size = disk_bytes(data)
+    each = (size - 3 * status["times"]) / status["sightings"]
+    bench.row(
+        f"index size, {what}, {status['sightings'] / 1e6:.2f} M sightings",
+        f"{each:.1f} bytes/sighting", f"{status['times'] / 1e6:.2f} M times at 3 bytes", "",
+        "≤ 96 bytes", each <= 96,
+    )
+
+
+def measure_ingest(bench):
+    ingest_once(bench, "cluster mix", 3e6)
+    ingest_once(bench, "new pairs", 1.5e6, "--new-pairs")
+
+
+# ---- Lookups in the index ----
+
+
+def measure_lookup(bench):
+    sizes = [1_000_000, 100_000_000 if bench.args.big else 10_000_000]
+    p50, p99, found = [], [], []
+    for size in sizes:
+        # 2,000 a second: a day holds the whole, and no client is over its hourly limit.
+        options = ["--sightings-only", "--new-pairs", "--clients", "25000", "--rate", "2000"]
+        data, keys = bench.fresh_dir("lookup"), bench.path("lookup.keys")
+        generator = subprocess.Popen(
+            [bench.tool("genmix"), "--frames", str(size), *options, "--keys", keys, "-o", "-"],
+            stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+        )
+        note(f"loading {size:,} sightings")
+        argv = [bench.whither, "ingest", "--quiet", "--data", data, "-"]
+        load = bench.start(argv, stdin=generator.stdout)
+        generator.stdout.close()
+        load.wait()
+        if generator.wait() != 0:
+            raise BenchError("genmix failed")
+        times = fields(bench.start([bench.tool("lookups"), data, keys]).wait().output())
+        p50.append(times["p50_us"])
+        p99.append(times["p99_us"])
+        found.append(times["sightings"])
+        index_size(bench, "sightings only", data)
+    shutil.rmtree(data)
+    bench.row(
+        f"warm lookup p50, {found[1] / 1e6:.0f} M beside {found[0] / 1e6:.0f} M sightings",
+        f"{p50[1]:.2f} µs (p99 {p99[1]:.1f})", f"{p50[0]:.2f} µs (p99 {p99[0]:.1f})",
+        f"{p50[1] / p50[0]:.2f}", "≤ 2", p50[1] <= 2 * p50[0],
+    )
+
+
+# ---- Lookups over HTTP ----
+
+
+def http_paths(keys, count):
+    """Request paths for a sample of the keys that genmix wrote."""
+    with open(keys) as f:
+        lines = f.read().split("\n")[:-1]
+    paths = []
+    for line in random.Random(1).sample(lines, min(count, len(lines))):
+        src, dst, time_us = line.split()
+        second, micro = divmod(int(time_us), 1_000_000)
+        paths.append(f"/v1/lookup?src={src}&dst={dst}&at={second}.{micro:06d}")
+    return paths
+
+
+def typical_body(service, paths):
+    """The body of median length among some answers, all of which must name something."""
+    bodies = []
+    for path in paths[:200]:
+        status, body = service.get(path)
+        if status != 200 or b'"resolved"' not in body:
+            raise BenchError(f"{path} answered {status}: {body[:200]!r}")
+        bodies.append(body)
+    return sorted(bodies, key=len)[len(bodies) // 2]
+
+
+def start_nginx(bench, body, workers):
+    port = free_port()
+    with open(bench.path("body.json"), "wb") as f:
+        f.write(body)
+    user = "user root;" if os.geteuid() == 0 else ""
+    with open(bench.path("nginx.conf"), "w") as f:
+        f.write(NGINX_CONF.format(user=user, workers=workers, scratch=bench.scratch, port=port))
+    # The name must be looked up here: sbin is often not in the path of ordinary users.
+    nginx = shutil.which("nginx") or "/usr/sbin/nginx"
+    bench.start([nginx, "-c", bench.path("nginx.conf"), "-e", bench.path("nginx.error")])
+    return port
+
+
+def wrk(bench, port):
+    """(requests a second, p99 in ms) of one run against a port."""
+    argv = ["wrk", "-t", "1", "-c", HTTP_CONNECTIONS, "-d", f"{HTTP_SECONDS}s", "--latency"]
+    argv += ["-s", bench.path("wrk.lua"), f"http://127.0.0.1:{port}", "--", bench.path("paths")]
+    text = bench.start(argv).wait().output()
+    if "Non-2xx" in text or "Socket errors" in text:
+        raise BenchError(f"wrk: {text}")
+    rate = re.search(r"Requests/sec:\s+([\d.]+)", text)
+    p99 = re.search(r"99%\s+([\d.]+)(us|ms|s)", text)
+    scale = {"us": 1e-3, "ms": 1, "s": 1e3}[p99.group(2)]
+    return float(rate.group(1)), float(p99.group(1)) * scale
+
+
+def measure_http(bench):
+    data, keys = bench.fresh_dir("http"), bench.path("http.keys")
+    seconds = 2 * HTTP_ROUNDS * (HTTP_SECONDS + 1) + 10
+    now = int(time.time())
+    past, _ = bench.generate("past.fstrm", 2_000_000, "--start", now - 3600, "--keys", keys)
+    ingest(bench, past, data)
+    live, _ = bench.generate("live.fstrm", LIVE_RATE * seconds, "--start", now + 10)
+    threads = bench.args.http_threads
+    service = bench.serve(data, "--http-threads", threads)
+    paths = http_paths(keys, 5000)
+    with open(bench.path("paths"), "w") as f:
+        f.write("\n".join(paths) + "\n")
+    with open(bench.path("wrk.lua"), "w") as f:
+        f.write(WRK_SCRIPT)
+    body = typical_body(service, paths)
+    port = start_nginx(bench, body, threads)
+
+    argv = [bench.tool("replay"), "--rate", str(LIVE_RATE), live, f"unix:{service.socket}"]
+    feed = bench.start(argv)
+    time.sleep(2)
+    ours, peers = [], []
+    for _ in range(HTTP_ROUNDS):
+        ours.append(wrk(bench, service.port))
+        peers.append(wrk(bench, port))
+        if not feed.alive():
+            raise BenchError(f"the feed ended before the measurement: {feed.tail()}")
+    bench.end_all()
+
+    rate, p99 = (statistics.median(x) for x in zip(*ours))
+    peer_rate, peer_p99 = (statistics.median(x) for x in zip(*peers))
+    where = f"{HTTP_CONNECTIONS} connections, {threads} threads, {len(body)} byte body"
+    bench.row(
+        f"HTTP lookup, {where}, beside nginx with a static file",
+        f"{rate:,.0f}/s", f"{peer_rate:,.0f}/s", f"{rate / peer_rate:.2f}", "≥ 1",
+        rate >= peer_rate,
+    )
+    bench.row(
+        "HTTP lookup p99 in the same runs",
+        f"{p99:.2f} ms", f"{peer_p99:.2f} ms", f"{p99 / peer_p99:.2f}", "≤ 4",
+        p99 <= 4 * peer_p99,
+    )
+
+
+# ---- Memory ----
+
+
+def measure_memory(bench):
+    limit_mib = bench.args.memory_mib
+    frames = bench.args.frames // 4
+    captures = []
+    for seed in range(4):
+        start = ["--start", int(time.time()), "--seed", seed]
+        captures.append(bench.generate(f"memory-{seed}.fstrm", frames, "--new-pairs", *start)[0])
+    service = bench.serve(bench.fresh_dir("memory"), "--memory", f"{limit_mib}M")
+    at_rest = service.rss_anon_bytes()
+    feeds = []
+    for capture in captures:
+        feeds.append(bench.start([bench.tool("replay"), capture, f"unix:{service.socket}"]))
+    peak = 0
+    while any([feed.alive() for feed in feeds]):
+        peak = max(peak, service.rss_anon_bytes())
+        time.sleep(0.05)
+    for feed in feeds:
+        feed.wait()
+    service.stop()
+    mib = peak / 2**20
+    bench.row(
+        "memory (RssAnon), four senders of new pairs flat out",
+        f"{mib:.0f} MiB at most", f"{at_rest / 2**20:.0f} MiB at rest", f"{mib / limit_mib:.2f}",
+        f"≤ --memory {limit_mib}M", mib <= limit_mib,
+    )
+
+
+# ---- Dropping a day ----
+
+
+def measure_drop(bench):
+    """A large window leaves the retention in the middle of a 50 k frames/s stream."""
+    data = bench.fresh_dir("drop")
+    now = int(time.time())
+    midnight = now // DAY_S * DAY_S
+    frames = bench.args.frames
+    old, _ = bench.generate(
+        "old.fstrm", frames, "--new-pairs", "--sightings-only",
+        "--start", midnight - DAY_S // 2, "--rate", frames // 1000,
+    )
+    ingest(bench, old, data)
+    os.unlink(old)
+    dropped_bytes = disk_bytes(data)
+    seconds = 40
+    now = int(time.time())
+    live, _ = bench.generate("live.fstrm", LIVE_RATE * seconds, "--start", now + 5)
+    service = bench.serve(data, "--retention", f"{now + 20 - midnight}s")
+    bench.replay(live, f"unix:{service.socket}", LIVE_RATE)
+    service.stop()
+    raise BenchError(f"{dropped_bytes} bytes: the figure of the slowest commit is not read yet")
+
+
+MEASURES = {
+    "live": (measure_live, ["fstrm_capture", "dnstap"]),
+    "ingest": (measure_ingest, ["taskset"]),
+    "http": (measure_http, ["wrk"]),
+    "memory": (measure_memory, []),
+    "lookup": (measure_lookup, []),
+    "drop": (measure_drop, []),
+}
+
+
+def machine():
+    model = "unknown CPU"
+    with open("/proc/cpuinfo") as f:
+        found = re.search(r"model name\s*: (.*)", f.read())
+        model = found.group(1) if found else model
+    cores = len(os.sched_getaffinity(0))
+    load = os.getloadavg()[0]
+    date = time.strftime("%Y-%m-%d", time.gmtime())
+    return f"{date}, {model}, {cores} cores, Linux {platform.release()}, load {load:.1f} at start"
+
+
+def print_table(head, rows):
+    table = [("what", "whither", "peer", "ratio", "bar", ""), *rows]
+    widths = [max(len(r[i]) for r in table) for i in range(6)]
+    line = lambda cells: "| " + " | ".join(c.ljust(w) for c, w in zip(cells, widths)) + " |"
+    print(f"Measured {head}.\n")
+    print(line(table[0]))
+    print("| " + " | ".join("-" * max(w, 3) for w in widths) + " |")
+    for row in table[1:]:
+        print(line(row))
+
+
+def arguments():
+    p = argparse.ArgumentParser(description="Measures whither beside its peers.")
+    p.add_argument("--build", default="build", help="folder of the build (build)")
+    p.add_argument("--only", default=",".join(MEASURES), help="comma-separated: %(default)s")
+    p.add_argument("--frames", type=int, default=10_000_000, help="of a capture (%(default)s)")
+    p.add_argument("--live-frames", type=int, default=5_000_000, help="flat out (%(default)s)")
+    p.add_argument("--rounds", type=int, default=3, help="of which the median counts (%(default)s)")
+    p.add_argument("--http-threads", type=int, default=2, help="whither's and nginx's (%(default)s)")
+    p.add_argument("--memory-mib", type=int, default=256, help="--memory of the service (%(default)s)")
+    p.add_argument("--big", action="store_true", help="100 M sightings instead of 10 M")
+    args = p.parse_args()
+    unknown = set(args.only.split(",")) - set(MEASURES)
+    if unknown:
+        p.error(f"--only {','.join(sorted(unknown))}: choose from {', '.join(MEASURES)}")
+    return args
+
+
+def run_measure(bench, name):
+    """Runs one group of rows; a failure becomes a row. Returns False on failure."""
+    function, needs = MEASURES[name]
+    try:
+        missing = [n for n in needs if not shutil.which(n)]
+        if missing:
+            raise BenchError(f"not installed: {', '.join(missing)}")
+        function(bench)
+        return True
+    except BenchError as e:
+        bench.row(f"{name}: not measured", " ".join(str(e).split())[:200], "", "", "", False)
+        return False
+    finally:
+        bench.end_all()
+
+
+def main():
+    args = arguments()
+    head = machine()
+    # Beside the build and not in /tmp, which may be memory: the final sync is part of the cost.
+    scratch = tempfile.mkdtemp(prefix="bench-", dir=os.path.abspath(args.build))
+    bench = Bench(args, scratch)
+    try:
+        results = [run_measure(bench, name) for name in args.only.split(",")]
+    finally:
+        bench.end_all()
+        shutil.rmtree(scratch, ignore_errors=True)
+    print_table(head, bench.rows)
+    return 0 if all(results) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
