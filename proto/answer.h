@@ -21,8 +21,11 @@
 
 /* Longest CNAME chain followed; a longer one is cut and the answer has no addresses. */
 #define ANSWER_CHAIN_MAX 16
-/* No DNS message of 65,535 octets holds more addresses than this. */
+/* Addresses of one family. A message holds at most 4,368 A records; only HTTPS hints could exceed
+ * this several times, and what exceeds it is left out. */
 #define ANSWER_ADDRS_MAX 4096
+/* The counts before the asked name. */
+#define ANSWER_HEAD_LEN 6
 #define ANSWER_BYTES_MAX 65536
 
 enum answer_via {
@@ -42,12 +45,13 @@ struct answer {
     const uint8_t *v6; /* v6_count * 16 octets */
 };
 
-/* Reads canonical bytes. Returns 0 or W_ESYNTAX if they are not (bounded whatever they are). */
+/* Reads canonical bytes. Returns 0 or W_ESYNTAX if they are not (bounded whatever they are): wrong
+ * lengths, names that are none, addresses out of order or repeated. */
 int answer_decode(struct answer *answer, const uint8_t *bytes, size_t len);
 
 /* Writes the canonical bytes of `answer`, whose names are trusted lower-case wire names and whose
- * addresses are in any order and may repeat. `v4` and `v6` are sorted in place. Returns the length,
- * or 0 if `cap` is too small. */
+ * addresses are in any order and may repeat. `v4` and `v6` are sorted in place. `chain_count` is at
+ * most ANSWER_CHAIN_MAX. Returns the length, or 0 if `cap` is too small. */
 size_t answer_encode(enum answer_via via, const uint8_t *asked, const uint8_t *const *chain,
                      uint8_t chain_count, uint8_t *v4, uint16_t v4_count, uint8_t *v6,
                      uint16_t v6_count, uint8_t *bytes, size_t cap);

@@ -6,7 +6,21 @@
  * records; records of other owners are ignored, loops end the chain. Compression pointers must
  * point backwards from where the name started (RFC 1035 section 4.1.4: "a prior occurrence"), which
  * bounds every name. Classes other than IN are skipped. Counts and RDLENGTHs are never believed
- * beyond the message.
+ * beyond the message; octets after the last record are ignored.
+ *
+ * The rules of an answer set, which the differential test against ldns repeats:
+ * - The chain starts at the question name. Each step takes the first CNAME of the answer section
+ *   whose owner is the chain's end; a target already in the chain ends it there.
+ * - Addresses are those of the A and AAAA records and of the ipv4hint and ipv6hint of the HTTPS and
+ *   SVCB records (ServiceMode only) of the answer section whose owner is the chain's end.
+ * - If there are none, those of the A and AAAA records of the additional section whose owner is a
+ *   target of one of the first DNS_TARGETS_MAX SRV records of the chain's end: ANSWER_VIA_SRV.
+ * - Addresses beyond ANSWER_ADDRS_MAX of a family, or for which ANSWER_BYTES_MAX has no room, are
+ *   left out. More than DNS_CNAMES_MAX CNAMEs, or a chain of more than ANSWER_CHAIN_MAX, is no
+ *   answer: nobody sends that, and it bounds the work.
+ * - RDATA of these types must fill RDLENGTH exactly and obey its RFC, else the message is
+ * malformed. Other records are stepped over. Names are checked as far as they are stepped over or
+ * needed.
  *
  * Threads: everything here is stateless.
  */
@@ -17,6 +31,10 @@
 #include <stdint.h>
 
 #include "proto/answer.h"
+
+/* CNAME records of one message, and SRV records whose targets are looked for. */
+#define DNS_CNAMES_MAX 64
+#define DNS_TARGETS_MAX 64
 
 struct dns_response {
     uint16_t flags;    /* the header's second 16 bits: QR, Opcode, AA, TC, RD, RA, AD, CD, RCODE */
@@ -30,8 +48,9 @@ struct dns_response {
                           name */
 };
 
-/* Parses a response. The canonical answer set goes to `answer` (ANSWER_BYTES_MAX octets of room)
- * if rcode is NOERROR, there is exactly one question and at least one address.
+/* Parses a response of at most 65,535 octets. The canonical answer set goes to `answer`
+ * (ANSWER_BYTES_MAX octets of room) if rcode is NOERROR, the opcode is QUERY, there is exactly one
+ * question, of class IN, and at least one address.
  * Returns 0, or W_ESYNTAX if the message is malformed or is a query (QR = 0): `*response` then
  * holds what was read before the fault and answer_len is 0. */
 int dns_parse_response(const uint8_t *msg, size_t len, struct dns_response *response,

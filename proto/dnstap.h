@@ -45,8 +45,8 @@ struct dnstap_message {
     bool has_client;          /* query_address was present and an address */
     struct addr client;       /* query_address */
     bool has_server;
-    struct addr server; /* response_address */
-    uint16_t client_port;
+    struct addr server;   /* response_address */
+    uint16_t client_port; /* 0 where absent or no port number */
     uint16_t server_port;
     int64_t query_time_us;    /* 0 where absent or outside TIME_MIN_US..TIME_MAX_US */
     int64_t response_time_us; /* likewise */
@@ -66,4 +66,5 @@ enum dnstap_result dnstap_decode(const uint8_t *frame, size_t len, struct dnstap
 /* The time an answer is filed under: response time, else query time, else 0. */
 int64_t dnstap_time_us(const struct dnstap_message *message);
 
+/* "CLIENT_RESPONSE" ...; NULL for a value outside the schema. */
 const char *dnstap_type_name(uint32_t type);

@@ -16,8 +16,9 @@
  * Unknown control types and fields are skipped. Data frames longer than `max_frame` are skipped by
  * count, never buffered.
  *
- * Memory: at most max_frame + 4 octets for a frame cut by the end of a push, allocated when first
- * needed. Threads: a decoder belongs to one thread at a time.
+ * Memory: at most max_frame + 4 octets (1 KiB if that is more) for a frame cut by the end of a
+ * push, allocated as its octets come; above 64 KiB it is given back after the frame. Threads: a
+ * decoder belongs to one thread at a time.
  */
 #pragma once
 
@@ -63,7 +64,7 @@ struct fs_decoder {
     bool bidirectional; /* READY was seen */
     uint64_t frames;    /* data frames returned */
     uint64_t oversize;  /* data frames skipped */
-    struct why why;     /* after FS_ERROR or FS_OVERSIZE */
+    struct why why;     /* after FS_ERROR or FS_OVERSIZE, in ASCII; no memory is an FS_ERROR, too */
     /* private */
     size_t max_frame;
     const uint8_t *in;
@@ -84,7 +85,8 @@ void fs_decoder_fini(struct fs_decoder *decoder);
 void fs_decoder_push(struct fs_decoder *decoder, const uint8_t *data, size_t len);
 enum fs_event fs_decoder_next(struct fs_decoder *decoder, struct fs_frame *frame);
 
-/* Octets of a frame that was begun and not ended: what a stream cut here loses. */
+/* Octets of a frame that was begun and not ended: what a stream cut here loses. An oversize frame
+ * does not count, because it is lost anyway. */
 size_t fs_decoder_pending(const struct fs_decoder *decoder);
 
 /* The whole control frames to send; static memory. */
