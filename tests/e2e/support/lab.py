@@ -147,15 +147,15 @@ class Lab:
                    " ".join(argv), done.stdout[-2000:], done.stderr[-2000:])
         return done
 
-    def close(self, keep):
-        """Ends what still runs; removes the folder unless it is to be kept."""
+    def end(self):
+        """Ends what still runs, the latest first."""
         for process in reversed(self.processes):
-            if process.running():
-                process.signal(signal.SIGTERM)
+            process.signal(signal.SIGTERM)
         for process in reversed(self.processes):
             try:
                 process.popen.wait(5)
             except subprocess.TimeoutExpired:
                 process.kill()
-        if not keep:
-            shutil.rmtree(self.folder, ignore_errors=True)
+
+    def remove(self):
+        shutil.rmtree(self.folder, ignore_errors=True)

@@ -1,0 +1,88 @@
+# tests/e2e/support/tap.py -- stands between a sender and the service and notes what passes.
+# SPDX-License-Identifier: Apache-2.0
+#
+# Bytes go through unchanged in both directions; of each Frame Streams frame the tap keeps when it
+# passed, on which connection, from whom and what it was. Threads: two for each connection.
+
+import socket
+import struct
+import threading
+import time
+
+from . import wire
+
+NAMES = {wire.ACCEPT: "ACCEPT", wire.START: "START", wire.STOP: "STOP", wire.READY: "READY",
+         wire.FINISH: "FINISH"}
+
+
+class Tap:
+    """Listens on LAB/NAME.sock, or on a loopback port for a TCP target, and connects on."""
+
+    def __init__(self, lab, target, name="tap"):
+        self.target, self.events, self.lock = target, [], threading.Lock()
+        if target.startswith("unix:"):
+            self.socket = socket.socket(socket.AF_UNIX)
+            self.socket.bind(lab.path(name + ".sock"))
+            self.address = "unix:" + lab.path(name + ".sock")
+        else:
+            self.socket = socket.socket()
+            self.socket.bind(("127.0.0.1", 0))
+            self.address = "tcp:127.0.0.1:%d" % self.socket.getsockname()[1]
+        self.socket.listen()
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self):
+        for number in range(1, 1000):
+            near, _ = self.socket.accept()
+            far = wire.connect(self.target)
+            far.settimeout(None)
+            for who, source, target in (("sender", near, far), ("service", far, near)):
+                threading.Thread(target=self._pass, args=(number, who, source, target),
+                                 daemon=True).start()
+
+    def _note(self, number, who, what):
+        with self.lock:
+            self.events.append((time.monotonic(), number, who, what))
+
+    def _pass(self, number, who, source, target):
+        pending = b""
+        try:
+            while True:
+                data = source.recv(65536)
+                if not data:
+                    break
+                # Noted before it is passed on, so that an answer never seems to precede its cause.
+                pending = self._frames(number, who, pending + data)
+                target.sendall(data)
+        except OSError:
+            pass
+        self._note(number, who, "closed")
+        try:
+            target.shutdown(socket.SHUT_WR)
+        except OSError:
+            pass
+
+    def _frames(self, number, who, data):
+        """Notes every whole frame of `data` and returns the rest."""
+        while len(data) >= 4:
+            size = struct.unpack_from(">I", data)[0]
+            if size == 0:
+                if len(data) < 8 or len(data) < 8 + struct.unpack_from(">I", data, 4)[0]:
+                    break
+                size, kind = struct.unpack_from(">2I", data, 4)
+                self._note(number, who, NAMES.get(kind, "control %d" % kind))
+                data = data[8 + size:]
+            elif len(data) < 4 + size:
+                break
+            else:
+                self._note(number, who, "data")
+                data = data[4 + size:]
+        return data
+
+    def when(self, number, who, what):
+        """The first time (monotonic seconds) that was seen, or None."""
+        with self.lock:
+            for at, connection, whose, event in self.events:
+                if (connection, whose, event) == (number, who, what):
+                    return at
+        return None
