@@ -139,7 +139,9 @@ struct settings {
     int64_t until_us; /* --until TIME; 0: not given */
     uint32_t limit;   /* --limit N, 100 */
 
-    /* how to talk */
+    /* how to read and how to talk */
+    const char *config; /* --config FILE; NULL: none */
+    const char *tz;     /* --tz ZONE as given; NULL: UTC */
     bool quiet;         /* --quiet */
     enum output output; /* --output text|json; without it text on a terminal, else JSON */
     bool color;         /* standard output is a terminal and NO_COLOR is empty or not set */
