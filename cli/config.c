@@ -184,6 +184,40 @@ static void storage_free(struct storage *storage)
     free(storage);
 }
 
+/* Says in our words what libcyaml found; what we have no words for is passed on. */
+static int refuse(const struct report *report, cyaml_err_t err, const char *bytes, size_t len,
+                  const char *path, struct why *why)
+{
+    static const struct {
+        const char *library; /* how its message starts */
+        const char *own;
+    } WORDS[] = {
+        {"Unexpected key: ", "unknown key "},
+        {"Expecting SEQUENCE", "expected a list"},
+        {"Expecting STRING", "expected one value"},
+        {"Expecting MAPPING", "expected lines of KEY: VALUE"},
+        {"Mapping field already seen: ", "twice the key "},
+    };
+    const char *key = strstr(report->what, ": ");
+    unsigned line = key == NULL ? 0 : line_of(bytes, len, key + 2);
+    line = line == 0 ? report->line : line;
+    char where[16] = "";
+    if (line != 0) {
+        snprintf(where, sizeof(where), ":%u", line);
+    }
+    for (size_t i = 0; i < sizeof(WORDS) / sizeof(WORDS[0]); i++) {
+        size_t start = strlen(WORDS[i].library);
+        if (strncmp(report->what, WORDS[i].library, start) == 0) {
+            bool names_key = WORDS[i].library[start - 1] == ' ';
+            return why_set(why, W_EUSAGE, "%s%s: %s%s", path, where, WORDS[i].own,
+                           names_key ? report->what + start : "");
+        }
+    }
+    bool silent = report->what[0] == '\0' || strncmp(report->what, "Backtrace", 9) == 0;
+    return why_set(why, W_EUSAGE, "%s%s: %s", path, where,
+                   silent ? cyaml_strerror(err) : report->what);
+}
+
 static int load(struct storage *storage, const char *bytes, size_t len, const char *path,
                 struct why *why)
 {
@@ -197,11 +231,7 @@ static int load(struct storage *storage, const char *bytes, size_t len, const ch
     if (err == CYAML_ERR_OOM) {
         return -ENOMEM;
     }
-    const char *colon = strstr(report.what, "key: ");
-    unsigned line = colon == NULL ? 0 : line_of(bytes, len, colon + strlen("key: "));
-    line = line == 0 ? report.line : line;
-    return why_set(why, W_EUSAGE, "%s:%u: %s", path, line,
-                   report.what[0] == '\0' ? cyaml_strerror(err) : report.what);
+    return refuse(&report, err, bytes, len, path, why);
 }
 
 static size_t count_values(const struct slot *slots)

@@ -108,7 +108,7 @@ static void print_flag(FILE *out, const struct flag *flag)
                          flag->placeholder == NULL ? "" : flag->placeholder);
     bool says_default = flag->fallback != NULL && strcmp(flag->fallback, "0") != 0;
     snprintf(help, sizeof(help), says_default ? "%s (%s)" : "%s", flag->help, flag->fallback);
-    print_wrapped(out, column + 1, help);
+    print_wrapped(out, column, help);
 }
 
 static void print_program(FILE *out)
