@@ -358,7 +358,7 @@ static int check_server(struct settings *settings, struct why *why)
     return 0;
 }
 
-/* "+02:00" as POSIX writes it, where west is positive: "<+02:00>-02:00". False if it is none. */
+/* "+02:00" as POSIX writes it, where west is positive: "<+02>-02:00". False if it is none. */
 static bool posix_offset(const char *zone, char *text, size_t room)
 {
     bool shaped = strlen(zone) == 6 && (zone[0] == '+' || zone[0] == '-') && zone[3] == ':' &&
@@ -367,7 +367,7 @@ static bool posix_offset(const char *zone, char *text, size_t room)
     if (!shaped || atoi(zone + 1) > 23 || atoi(zone + 4) > 59) {
         return false;
     }
-    snprintf(text, room, "<%s>%c%s", zone, zone[0] == '+' ? '-' : '+', zone + 1);
+    snprintf(text, room, "<%.3s>%c%s", zone, zone[0] == '+' ? '-' : '+', zone + 1);
     return true;
 }
 
