@@ -27,6 +27,8 @@ FINAL_CXXFLAGS = -std=c++17 $(CXXWARN) $(COMMON) $(CXXFLAGS)
 FINAL_LDFLAGS = -pthread -Wl,-z,relro,-z,now,--as-needed $(SANFLAGS) $(LDFLAGS)
 LIBS := -luv -llmdb -lfstrm -lmicrohttpd -lsimdjson -lcyaml -lpsl -lsystemd -lxxhash -lz -lzstd -lstdc++ -lm
 TEST_LIBS := -lcmocka -lprotobuf-c -lldns
+# Lets tests/support/alloc.c make a chosen allocation of our code fail.
+ALLOC_WRAP := -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc
 
 Q := $(if $(V),,@)
 say = $(if $(V),,@printf '  %-5s %s\n' $(1) $(2);)
@@ -80,7 +82,7 @@ $(BUILD)/obj/tests/%.o: tests/%.c $(BUILD)/gen/dnstap.pb-c.h
 
 $(BUILD)/unit/%: $(BUILD)/obj/tests/unit/%.o $(SUPPORT_OBJS) $(LIB)
 	@mkdir -p $(@D)
-	$(call say,LINK,$@)$(CC) $(FINAL_LDFLAGS) -o $@ $^ $(TEST_LIBS) $(LIBS)
+	$(call say,LINK,$@)$(CC) $(FINAL_LDFLAGS) $(ALLOC_WRAP) -o $@ $^ $(TEST_LIBS) $(LIBS)
 
 $(BUILD)/fuzz/replay_%: $(BUILD)/obj/tests/fuzz/fuzz_%.o $(BUILD)/obj/tests/fuzz/replay_main.o $(SUPPORT_OBJS) $(LIB)
 	@mkdir -p $(@D)
