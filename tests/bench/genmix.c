@@ -7,9 +7,11 @@
  * five shows FORWARDER_QUERY and FORWARDER_RESPONSE too. Several lookups are under way at once, so
  * frames of different clients interleave as they do in a server's stream.
  *
- * Frames have the bytes CoreDNS 1.12 writes: protobuf fields in number order, no response address
- * on client messages, the upstream's IPv4 address as 16 octets. Clients are in 10.0.0.0/8, answers
- * in the benchmarking ranges 198.18.0.0/15 and 2001:2::/48. The same options give the same bytes.
+ * Frames have the fields CoreDNS 1.12 writes, in its order: no response address on client messages,
+ * the upstream's IPv4 address as 16 octets. CoreDNS writes names in full where the message then
+ * fits 512 octets; here they are compressed, so that pointers are part of the load. Clients are
+ * in 10.0.0.0/8, answers in the benchmarking ranges 198.18.0.0/15 and 2001:2::/48. The same options
+ * give the same bytes.
  */
 #include <errno.h>
 #include <fcntl.h>
