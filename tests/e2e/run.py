@@ -24,6 +24,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import cases  # noqa: E402
+from support import coredns  # noqa: E402
 from support import lab as labs  # noqa: E402
 from support import whither  # noqa: E402
 from support.case import CASES  # noqa: E402
@@ -59,7 +60,7 @@ class Results:
 
 
 def run_case(case, results):
-    lab, begin, keep = labs.Lab(case.title), time.monotonic(), True
+    lab, begin, keep = labs.Lab(), time.monotonic(), True
     try:
         case.function(lab, *case.arguments)
         lab.end()
@@ -82,6 +83,17 @@ def run_case(case, results):
             lab.remove()
 
 
+def say_versions(chosen):
+    """Builds CoreDNS before the first case waits for it, and says which versions take part."""
+    if not any("CoreDNS" in case.title for case in chosen):
+        return
+    try:
+        found = ["%s: %s" % (which, coredns.version(which)) for which in ("old", "new")]
+        print("CoreDNS " + ", ".join(found), flush=True)
+    except (labs.Skip, labs.Failure):
+        pass                        # each case says so itself
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("-k", metavar="PATTERN", default="")
@@ -97,6 +109,7 @@ def main():
     if not os.access(whither.binary(), os.X_OK):
         print("there is no program at %s: make first" % whither.binary(), file=sys.stderr)
         return 2
+    say_versions(chosen)
     results = Results()
     with ThreadPoolExecutor(options.j) as pool:
         list(pool.map(lambda case: run_case(case, results),

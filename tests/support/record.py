@@ -4,12 +4,12 @@
 #
 # usage: record.py [--coredns BINARY] [FOLDER]      (root; FOLDER: tests/data/recording)
 #
-# In a network namespace of its own, which ends with this program, one CoreDNS is the cluster's (with
-# dnstap to fstrm_capture) and one is the world's. Seven pods, each with an address of its own on the
-# namespace's loopback, ask as glibc does under ndots:5: every search suffix first, A and AAAA from
-# one socket. After each answer the pod "connects": that is the flow log, in two forms, with what was
-# asked for beside it in expected.tsv. All addresses but one are from documentation ranges; that one
-# is the Telegram address which the first users of flow logs could only guess at.
+# In a network namespace of its own, which ends with this program, one CoreDNS is the cluster's
+# (with dnstap to fstrm_capture) and one is the world's. Seven pods, each with an address of its own
+# on the namespace's loopback, ask as glibc does under ndots:5: every search suffix first, A and
+# AAAA from one socket. After each answer the pod "connects": that is the flow log, in two forms,
+# with what was asked for beside it in expected.tsv. All addresses but one are from documentation
+# ranges; that one is the Telegram address which the readers of a flow log could only guess at.
 
 import json
 import os
@@ -73,7 +73,8 @@ blog.cloudflare.com. 300 IN HTTPS 1 . alpn="h3,h2" ipv4hint=198.51.100.70 ipv6hi
 blog.cloudflare.com. 300 IN A 198.51.100.70
 blog.cloudflare.com. 300 IN AAAA 2001:db8:70::1
 www.microsoft.com. 3600 IN CNAME www.microsoft.com-c-3.edgekey.net.
-www.microsoft.com-c-3.edgekey.net. 900 IN CNAME www.microsoft.com-c-3.edgekey.net.globalredir.akadns.net.
+www.microsoft.com-c-3.edgekey.net. 900 IN CNAME (
+    www.microsoft.com-c-3.edgekey.net.globalredir.akadns.net. )
 www.microsoft.com-c-3.edgekey.net.globalredir.akadns.net. 900 IN CNAME e13678.dscb.akamaiedge.net.
 e13678.dscb.akamaiedge.net. 20 IN A 203.0.113.80
 e13678.dscb.akamaiedge.net. 20 IN AAAA 2001:db8:80::1
@@ -249,7 +250,8 @@ def silent(recording):
 def log_message(flow, number):
     """The kernel LOG target's line, trailing space included."""
     pod, destination = flow["pod"], flow["destination"]
-    mac = "ee:ee:ee:ee:ee:ee:%02x:5d:21:c4:7e:%02x" % (0x42 + PODS.index(pod), 0x10 + PODS.index(pod))
+    place = PODS.index(pod)
+    mac = "ee:ee:ee:ee:ee:ee:%02x:5d:21:c4:7e:%02x" % (0x42 + place, 0x10 + place)
     head = "calico-packet: IN=%s OUT=eth0 MAC=%s" % (pod.interface, mac)
     tail = "PROTO=TCP SPT=%d DPT=%d WINDOW=64240 RES=0x00 SYN URGP=0 " % (
         flow["source_port"], flow["port"])

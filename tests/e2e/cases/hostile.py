@@ -53,7 +53,8 @@ def garbage(lab, transport):
     chance = random.Random(1)
     samples = [bytes(chance.randrange(256) for _ in range(4096)), b"GET / HTTP/1.1\r\n\r\n",
                b"\x16\x03\x01\x02\x00" * 40, b"\xff" * 4096,
-               struct.pack(">2I", 0, 100000) + b"x" * 1000, struct.pack(">3I", 0, 4, 2) + b"\xff" * 9,
+               struct.pack(">2I", 0, 100000) + b"x" * 1000,
+               struct.pack(">3I", 0, 4, 2) + b"\xff" * 9,
                wire.control_frame(wire.READY, [b"protobuf:other.Type"]),
                wire.control_frame(wire.FINISH)]
     for number, sample in enumerate(samples):

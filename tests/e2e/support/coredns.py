@@ -59,14 +59,20 @@ def binary(which):
     return _build(OLD_VERSION if which == "old" else os.environ.get("COREDNS_NEWEST", "newest"))
 
 
+def version(which):
+    """What the binary calls itself: CoreDNS-1.12.1."""
+    return subprocess.run([binary(which), "-version"], stdout=subprocess.PIPE, text=True,
+                          check=True).stdout.split()[0]
+
+
 class CoreDNS:
     """One instance; `block` is what stands in its server block, without the port."""
 
     def __init__(self, lab, which, name, block, port=None):
         self.lab, self.name, self.which = lab, name, which
         self.port = port or labs.free_port()
-        self.corefile = lab.write(name + ".Corefile", ".:%d {\n    bind 127.0.0.1\n    errors\n%s\n}\n"
-                                  % (self.port, block))
+        self.corefile = lab.write(name + ".Corefile", ".:%d {\n    bind 127.0.0.1\n"
+                                  "    errors\n%s\n}\n" % (self.port, block))
         self.process = None
         self.start()
 
@@ -108,7 +114,8 @@ def dig(lab, port, qname, qtype="A", client="127.0.0.1", options=(), program="di
     base = [path, "@127.0.0.1", "-p", str(port), "-b", client, qname, qtype, "+short"]
     base += ["+tries=1", "+time=5"] if program == "dig" else ["+retry=0", "+timeout=5"]
     done = lab.run(base + list(options), timeout=15)
-    labs.expect(done.returncode == 0, "%s failed for %s" % (program, qname), done.stdout, done.stderr)
+    labs.expect(done.returncode == 0, "%s failed for %s" % (program, qname), done.stdout,
+                done.stderr)
     return done.stdout.split()
 
 

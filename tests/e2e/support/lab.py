@@ -34,7 +34,7 @@ def need(program, package):
 
 
 def wait_for(what, condition, timeout=10.0, step=0.05):
-    """Calls `condition` until it returns something true, which is returned; fails after `timeout`."""
+    """Calls `condition` until it returns something true, which is returned; or fails."""
     end = time.monotonic() + timeout
     while True:
         result = condition()
@@ -48,7 +48,14 @@ def wait_for(what, condition, timeout=10.0, step=0.05):
 def expect(truth, message, *details):
     """Fails with `message` and the details unless `truth`."""
     if not truth:
-        raise Failure("\n".join([message] + ["  %s" % (detail,) for detail in details]))
+        raise Failure("\n".join([message] + ["  " + brief(detail) for detail in details]))
+
+
+def brief(detail, most=1500):
+    """The detail as text, its middle left out where it is long."""
+    text = str(detail)
+    half = most // 2
+    return text if len(text) <= most else text[:half] + " [..] " + text[-half:]
 
 
 _handed_out = set()
@@ -116,9 +123,9 @@ class Process:
 
 
 class Lab:
-    def __init__(self, title):
+    def __init__(self):
         self.folder = tempfile.mkdtemp(prefix="whither-e2e-")
-        self.title, self.processes = title, []
+        self.processes = []
 
     def path(self, name):
         return os.path.join(self.folder, name)

@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # Bytes go through unchanged in both directions; of each Frame Streams frame the tap keeps when it
-# passed, on which connection, from whom and what it was. Threads: two for each connection.
+# passed, on which connection, from whom and what it was. It can give a copy of what the sender says
+# to a second receiver, whose replies are read and forgotten. Threads: two or three per connection.
 
 import socket
 import struct
@@ -18,8 +19,9 @@ NAMES = {wire.ACCEPT: "ACCEPT", wire.START: "START", wire.STOP: "STOP", wire.REA
 class Tap:
     """Listens on LAB/NAME.sock, or on a loopback port for a TCP target, and connects on."""
 
-    def __init__(self, lab, target, name="tap"):
-        self.target, self.events, self.lock = target, [], threading.Lock()
+    def __init__(self, lab, target, name="tap", copy=None):
+        self.target, self.copy = target, copy
+        self.events, self.lock = [], threading.Lock()
         if target.startswith("unix:"):
             self.socket = socket.socket(socket.AF_UNIX)
             self.socket.bind(lab.path(name + ".sock"))
@@ -34,17 +36,27 @@ class Tap:
     def _accept(self):
         for number in range(1, 1000):
             near, _ = self.socket.accept()
-            far = wire.connect(self.target)
-            far.settimeout(None)
-            for who, source, target in (("sender", near, far), ("service", far, near)):
-                threading.Thread(target=self._pass, args=(number, who, source, target),
-                                 daemon=True).start()
+            far, copies = wire.connect(self.target, None), []
+            if self.copy:
+                copies = [wire.connect(self.copy, None)]
+                self._start(self._forget, copies[0])
+            self._start(self._pass, number, "sender", near, [far] + copies)
+            self._start(self._pass, number, "service", far, [near])
+
+    @staticmethod
+    def _start(function, *arguments):
+        threading.Thread(target=function, args=arguments, daemon=True).start()
+
+    @staticmethod
+    def _forget(source):
+        while source.recv(65536):
+            pass
 
     def _note(self, number, who, what):
         with self.lock:
             self.events.append((time.monotonic(), number, who, what))
 
-    def _pass(self, number, who, source, target):
+    def _pass(self, number, who, source, targets):
         pending = b""
         try:
             while True:
@@ -53,14 +65,16 @@ class Tap:
                     break
                 # Noted before it is passed on, so that an answer never seems to precede its cause.
                 pending = self._frames(number, who, pending + data)
-                target.sendall(data)
+                for target in targets:
+                    target.sendall(data)
         except OSError:
             pass
         self._note(number, who, "closed")
-        try:
-            target.shutdown(socket.SHUT_WR)
-        except OSError:
-            pass
+        for target in targets:
+            try:
+                target.shutdown(socket.SHUT_WR)
+            except OSError:
+                pass
 
     def _frames(self, number, who, data):
         """Notes every whole frame of `data` and returns the rest."""

@@ -61,9 +61,9 @@ class Commands:
         return json.loads(self.run(*argv, *options, check=0).stdout)
 
     def names(self, what, options=()):
-        """The rows for a name, an address or a client."""
+        """The rows for a name, an address or a client, as the object that HTTP gives too."""
         done = self.run("names", what, "--data", self.data, "--output", "json", *options, check=0)
-        return json_lines(done.stdout)
+        return json.loads(done.stdout)
 
     def status(self, check=0):
         done = self.run("status", "--data", self.data, "--output", "json", check=check)
@@ -173,6 +173,36 @@ class Service(Commands):
                  if key == name or key.startswith(name + "{")]
         labs.expect(found, "there is no metric %s" % name)
         return sum(found)
+
+    def senders(self):
+        """{identity: the latest time in us its feed is committed to}."""
+        out = {}
+        for stream in self.live_status()["streams"]:
+            committed = time_us(stream["committed"]) if stream["committed"] else 0
+            out[stream["identity"]] = max(committed, out.get(stream["identity"], 0))
+        return out
+
+    def blinds(self, from_us, to_us):
+        """Blind intervals that touch the span, as (begin, end) in us."""
+        query = urllib.parse.urlencode({"from": rfc3339(from_us), "to": rfc3339(to_us)})
+        return [(time_us(blind["from"]), time_us(blind["to"]))
+                for blind in self.get("/v1/coverage?" + query)[1]["blind"]]
+
+    def asked(self, client):
+        """Was this client seen asking, whatever the answer?"""
+        return self.get("/v1/clients/" + client)[1]["asked"]
+
+    def without_message(self):
+        """Responses that came without the message: a sender without `full`."""
+        return self.metric("whither_dnstap_without_message_total")
+
+    def bad_connections(self):
+        """Connections closed because what came was not Frame Streams."""
+        return self.metric("whither_dnstap_connections_refused_total")
+
+    def refused_times(self):
+        """Frames refused because their time is far from their receipt."""
+        return self.metric("whither_dnstap_refused_time_total")
 
     def rss_anon_kib(self):
         with open("/proc/%d/status" % self.process.pid) as file:

@@ -4,7 +4,7 @@
 # Written apart from the program under test, so that the two do not share a mistake. It makes what
 # senders make and reads what captures hold; it trusts its input and is no model for a receiver.
 #
-# Numbers: RFC 1035 (messages), RFC 9460 (HTTPS), dnstap.proto (payloads), fstrm's control.h (frames).
+# Numbers: RFC 1035 (messages), RFC 9460 (HTTPS), dnstap.proto (payloads), fstrm/control.h (frames).
 
 import ipaddress
 import socket
