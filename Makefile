@@ -25,10 +25,14 @@ COMMON := -I. -I$(BUILD)/gen -D_GNU_SOURCE -DWHITHER_VERSION='"$(VERSION)"' -fst
 FINAL_CFLAGS = -std=c11 $(WARN) $(COMMON) $(CFLAGS)
 FINAL_CXXFLAGS = -std=c++17 $(CXXWARN) $(COMMON) $(CXXFLAGS)
 FINAL_LDFLAGS = -pthread -Wl,-z,relro,-z,now,--as-needed $(SANFLAGS) $(LDFLAGS)
-LIBS := -luv -llmdb -lfstrm -lmicrohttpd -lsimdjson -lcyaml -lpsl -lsystemd -lxxhash -lz -lzstd -lstdc++ -lm
+LIBS := -luv -llmdb -lfstrm -lmicrohttpd -lsimdjson -lcyaml -lpsl -lsystemd -lxxhash -lz -lzstd \
+	-lcurl -lstdc++ -lm
 TEST_LIBS := -lcmocka -lprotobuf-c -lldns
 # Lets tests/support/alloc.c make a chosen allocation of our code fail.
 ALLOC_WRAP := -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc
+
+# All processors, unless the caller's -j says how many.
+JOBS = $(if $(findstring jobserver,$(MAKEFLAGS)),,-j$(shell nproc))
 
 Q := $(if $(V),,@)
 say = $(if $(V),,@printf '  %-5s %s\n' $(1) $(2);)
@@ -99,15 +103,19 @@ check: all units
 	$(Q)BUILD=$(BUILD) tests/check.sh $(UNITS)
 
 # run, test: the two commands of the README; each installs what is missing first.
-run: deps
-	$(Q)$(MAKE) --no-print-directory all
+run:
+	$(Q)deploy/setup.sh run
+	$(Q)$(MAKE) --no-print-directory $(JOBS) all
 	$(Q)BUILD=$(BUILD) tests/support/run.sh
 
-test: deps
-	$(Q)$(MAKE) --no-print-directory all units
+test:
+	$(Q)deploy/setup.sh test
+	$(Q)$(MAKE) --no-print-directory $(JOBS) all units
 	$(Q)BUILD=$(BUILD) tests/test.sh $(UNITS)
 
-bench: all $(BENCHES)
+bench:
+	$(Q)deploy/setup.sh bench
+	$(Q)$(MAKE) --no-print-directory $(JOBS) all $(BENCHES)
 	$(Q)BUILD=$(BUILD) tests/bench/run.sh
 
 # fuzz: every target with libFuzzer for FUZZ_SECONDS each (TARGET=name for one of them).
@@ -123,7 +131,7 @@ $(BUILD)/fuzz/fuzz_%: $(BUILD)/obj/tests/fuzz/fuzz_%.o $(SUPPORT_OBJS) $(LIB)
 	$(call say,LINK,$@)$(CXX) $(FINAL_LDFLAGS) -fsanitize=fuzzer -o $@ $^ $(TEST_LIBS) $(LIBS)
 
 deps:
-	$(Q)deploy/setup.sh
+	$(Q)deploy/setup.sh test
 
 install: all
 	install -D -m 755 $(BUILD)/whither $(DESTDIR)$(PREFIX)/bin/whither
