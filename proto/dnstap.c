@@ -10,7 +10,7 @@
 /* Protobuf wire types; 3 and 4 are groups, which dnstap never had. */
 enum { VARINT = 0, FIXED64 = 1, BYTES = 2, FIXED32 = 5 };
 
-#define TAG(field, wire_type) ((uint64_t)(field) << 3 | (wire_type))
+#define TAG(field, wire_type) ((uint32_t)(field) << 3 | (wire_type))
 
 /* A cursor with a sticky error: after a fault it stands at its end and reads zeros. */
 struct cursor {
@@ -48,6 +48,17 @@ static inline uint64_t get_varint(struct cursor *c)
     return get_long_varint(c);
 }
 
+/* A tag has 32 bits: five octets at most, bits beyond are dropped, as protobuf-c does. */
+static inline uint32_t get_tag(struct cursor *c)
+{
+    const uint8_t *begin = c->at;
+    uint32_t tag = (uint32_t)get_varint(c);
+    if (c->at - begin > 5) {
+        fail(c);
+    }
+    return tag;
+}
+
 static inline struct span get_bytes(struct cursor *c)
 {
     uint64_t len = get_varint(c);
@@ -73,10 +84,9 @@ static uint32_t get_fixed32(struct cursor *c)
 
 /* Steps over a field this decoder does not know. A known field comes here only with the wrong wire
  * type. */
-static void skip_field(struct cursor *c, uint64_t tag, bool known)
+static void skip_field(struct cursor *c, uint32_t tag, bool known)
 {
-    uint64_t field = tag >> 3;
-    if (known || field == 0 || field > 0x1fffffff) {
+    if (known || tag >> 3 == 0) {
         fail(c);
         return;
     }
@@ -124,7 +134,7 @@ static bool is_indexed(uint32_t type)
     return type == DNSTAP_CLIENT_RESPONSE || type == DNSTAP_AUTH_RESPONSE;
 }
 
-static void read_field(struct cursor *c, uint64_t tag, struct dnstap_message *m,
+static void read_field(struct cursor *c, uint32_t tag, struct dnstap_message *m,
                        struct wire_time *query, struct wire_time *response)
 {
     struct span span;
@@ -183,7 +193,7 @@ static enum dnstap_result read_message(struct span span, struct dnstap_message *
     struct cursor c = {span.data, span.data + span.len, false};
     bool typed = false;
     while (c.at < c.end) {
-        uint64_t tag = get_varint(&c);
+        uint32_t tag = get_tag(&c);
         if (tag != TAG(1, VARINT)) {
             read_field(&c, tag, m, query, response);
             continue;
@@ -223,7 +233,7 @@ enum dnstap_result dnstap_decode(const uint8_t *frame, size_t len, struct dnstap
     uint32_t type = 0;
     clear(message);
     while (c.at < c.end) {
-        uint64_t tag = get_varint(&c);
+        uint32_t tag = get_tag(&c);
         switch (tag) {
         case TAG(1, BYTES):
             message->identity = get_bytes(&c);
