@@ -8,7 +8,8 @@
 # The binary is kept outside the tree, in ${XDG_CACHE_HOME:-$HOME/.cache}/whither/coredns-VERSION,
 # and used again. The program is CoreDNS's own main with its own versions of everything, but only
 # the plugins below are linked in: the cloud providers' are nine tenths of the build and no test
-# uses them. Exit code 77: there is no Go toolchain here that can build it.
+# uses them. Exit code 77: it cannot be built here, because there is no Go toolchain or it is too
+# old, or because the module proxy cannot be reached.
 set -eu
 
 FALLBACK=v1.15.0
@@ -79,11 +80,13 @@ fi
 } > main.go
 
 say "building CoreDNS $version (a few minutes, once)"
-{
-    "$go" mod init coredns-for-tests
-    "$go" get "$MODULE@$version"
-    "$go" build -trimpath -ldflags='-s -w' -o coredns .
-} > build.log 2>&1 || { tail -n 20 build.log >&2; say "the build of $version failed"; exit 1; }
+if ! { "$go" mod init coredns-for-tests && "$go" get "$MODULE@$version"; } > build.log 2>&1; then
+    tail -n 3 build.log >&2
+    say "$("$go" env GOVERSION) here cannot get $version"
+    exit 77
+fi
+"$go" build -trimpath -ldflags='-s -w' -o coredns . > build.log 2>&1 ||
+    { tail -n 20 build.log >&2; say "the build of $version failed"; exit 1; }
 
 # A name of its own first: two runs at once must never see half a file.
 mkdir -p "$cache"

@@ -4,7 +4,6 @@
 # Old is the version that the oldest supported Kubernetes installs; new is the newest release.
 # COREDNS_OLD and COREDNS_NEW name binaries that are already there; COREDNS_NEWEST pins "newest".
 
-import functools
 import os
 import socket
 import subprocess
@@ -35,28 +34,41 @@ other    IN A     198.51.100.32
 """ + "".join("many     IN A     203.0.113.%d\n" % last for last in range(100, 200))
 
 _building = threading.Lock()
+_built = {}                 # which -> path, or the exception that stands for it
 
 
 def _build(version):
-    # One build at a time: two would fight for the same cores and the same file.
-    with _building:
-        script = os.path.join(labs.ROOT, "tests", "support", "coredns.sh")
-        done = subprocess.run([script, version], stdout=subprocess.PIPE, text=True)
-        if done.returncode == 77:
-            raise labs.Skip("no Go toolchain to build CoreDNS, and no binary in COREDNS_OLD, "
-                            "COREDNS_NEW")
-        if done.returncode != 0:
-            raise labs.Failure("CoreDNS %s could not be built" % version)
-        return done.stdout.strip()
+    script = os.path.join(labs.ROOT, "tests", "support", "coredns.sh")
+    with subprocess.Popen([script, version], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                          text=True) as process:
+        said = []
+        for line in process.stderr:
+            said.append(line)
+            if "building" in line:
+                print("        " + line.strip(), flush=True)
+        path = process.stdout.read().strip()
+    if process.returncode == 77:
+        return labs.Skip("CoreDNS cannot be built here (Go toolchain, module proxy), and "
+                         "COREDNS_OLD and COREDNS_NEW name no binaries")
+    if process.returncode != 0:
+        return labs.Failure("CoreDNS %s could not be built:\n%s" % (version, "".join(said[-20:])))
+    return path
 
 
-@functools.lru_cache(maxsize=None)
 def binary(which):
     """The path of the `old` or the `new` CoreDNS; builds it the first time."""
     given = os.environ.get("COREDNS_" + which.upper())
     if given:
         return given
-    return _build(OLD_VERSION if which == "old" else os.environ.get("COREDNS_NEWEST", "newest"))
+    # One build at a time: two would fight for the same cores.
+    with _building:
+        if which not in _built:
+            newest = os.environ.get("COREDNS_NEWEST", "newest")
+            _built[which] = _build(OLD_VERSION if which == "old" else newest)
+        found = _built[which]
+    if isinstance(found, Exception):
+        raise found
+    return found
 
 
 def version(which):
