@@ -86,8 +86,8 @@ def not_frame_streams(lab):
     sock.sendall(b"".join(struct.pack(">H", len(payload)) + payload for _ in range(20)))
     expect(closed_by_peer(sock) is not None, "the connection was not closed")
     text = wait_for("the log says so", lambda: [line for line in service.log().splitlines()
-                                                if "not Frame Streams" in line])[0]
-    expect("127.0.0.1" in text and "protobuf" in text, "peer or reason missing", text)
+                                                if "length-prefixed protobuf" in line])[0]
+    expect("127.0.0.1" in text and "dnsdist" in text, "peer or reason missing", text)
 
 
 @case("1,000 idle connections: bounded memory, and senders are served as before", alone=True)
