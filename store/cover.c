@@ -1,0 +1,304 @@
+/* store/cover.c -- when somebody was watching, and when not
+ * SPDX-License-Identifier: Apache-2.0
+ *
+ * Blind intervals are derived here from streams and losses; see state.h for the four kinds.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "store/view.h"
+
+static bool concerns(const char *of, const char *cluster)
+{
+    return of[0] == '\0' || strcmp(of, cluster) == 0;
+}
+
+static int by_start(const void *a, const void *b)
+{
+    const struct gap *x = a;
+    const struct gap *y = b;
+    return x->from_us < y->from_us ? -1 : x->from_us > y->from_us;
+}
+
+/* A cut opens a gap at its last frame; the stream of the same sender that begins next after it
+ * closes it. Numbers ascend with time, and each stream closes one gap only: a sender with two
+ * connections must come back twice. */
+static void close_cuts(const struct state_copy *state, int64_t *until_us)
+{
+    for (size_t i = 0; i < state->stream_count; i++) {
+        const struct state_stream *cut = &state->streams[i];
+        until_us[i] = cut->committed_us + STATE_EXPECTED_US;
+    }
+    bool *used = calloc(state->stream_count + 1, sizeof(*used));
+    for (size_t i = 0; used != NULL && i < state->stream_count; i++) {
+        const struct state_stream *cut = &state->streams[i];
+        if (cut->end != STREAM_CUT || cut->kind != STREAM_LIVE) {
+            continue;
+        }
+        for (size_t j = i + 1; j < state->stream_count; j++) {
+            const struct state_stream *next = &state->streams[j];
+            bool same = strcmp(next->identity, cut->identity) == 0 &&
+                        strcmp(next->cluster, cut->cluster) == 0 && next->kind == STREAM_LIVE;
+            /* One that began while the other was still heard is a second connection. */
+            if (same && !used[j] && next->committed_us >= cut->committed_us) {
+                used[j] = true;
+                until_us[i] = next->from_us < until_us[i] ? next->from_us : until_us[i];
+                break;
+            }
+        }
+    }
+    free(used);
+}
+
+int cover_derive(struct store_view *view)
+{
+    const struct state_copy *state = &view->state;
+    size_t max = state->stream_count + state->loss_count;
+    int64_t *until_us = calloc(state->stream_count + 1, sizeof(*until_us));
+    struct gap *gaps = calloc(max + 1, sizeof(*gaps));
+    struct listened *listened = calloc(state->stream_count + 1, sizeof(*listened));
+    if (until_us == NULL || gaps == NULL || listened == NULL) {
+        free(until_us);
+        free(gaps);
+        free(listened);
+        return -ENOMEM;
+    }
+    close_cuts(state, until_us);
+    size_t count = 0;
+    for (size_t i = 0; i < state->stream_count; i++) {
+        const struct state_stream *stream = &state->streams[i];
+        bool cut = stream->end == STREAM_CUT && stream->kind == STREAM_LIVE;
+        if (cut && until_us[i] > stream->committed_us) {
+            gaps[count++] = (struct gap){stream->committed_us, until_us[i], stream->cluster,
+                                         stream->identity,     "cut",       0};
+        }
+    }
+    for (size_t i = 0; i < state->loss_count; i++) {
+        const struct state_loss *loss = &state->losses[i];
+        gaps[count++] =
+            (struct gap){loss->from_us, loss->to_us, loss->cluster, "", loss->reason, loss->count};
+    }
+    qsort(gaps, count, sizeof(*gaps), by_start);
+    free(until_us);
+    free(view->gaps);
+    free(view->listened);
+    view->gaps = gaps;
+    view->gap_count = count;
+    view->listened = listened;
+    return 0;
+}
+
+static int by_from(const void *a, const void *b)
+{
+    const struct listened *x = a;
+    const struct listened *y = b;
+    return x->from_us < y->from_us ? -1 : x->from_us > y->from_us;
+}
+
+/* The time a stream counts as heard to: committed, and for a quiet one that is still connected
+ * up to `settle` before the service was last known alive. */
+static int64_t heard_to(const struct state_copy *state, const struct state_stream *stream,
+                        int64_t now_us, int64_t settle_us)
+{
+    int64_t heard_us = stream->committed_us;
+    if (stream->kind == STREAM_LIVE && stream->end == STREAM_OPEN) {
+        int64_t alive_us = state->alive_us < now_us ? state->alive_us : now_us;
+        heard_us = alive_us - settle_us > heard_us ? alive_us - settle_us : heard_us;
+    }
+    return heard_us;
+}
+
+/* Who listened in a span. */
+struct watch {
+    bool known;      /* the cluster ever had a stream */
+    size_t count;    /* spans in view->listened that touch the span, by start */
+    int64_t open_us; /* how far the least heard of the connected streams is heard; INT64_MAX if none
+                        is */
+};
+
+static struct watch gather(struct store_view *view, const char *cluster, int64_t from_us,
+                           int64_t to_us, int64_t now_us, int64_t settle_us)
+{
+    struct watch watch = {.open_us = INT64_MAX};
+    for (size_t i = 0; i < view->state.stream_count; i++) {
+        const struct state_stream *stream = &view->state.streams[i];
+        if (!concerns(stream->cluster, cluster)) {
+            continue;
+        }
+        watch.known = true;
+        int64_t heard_us = heard_to(&view->state, stream, now_us, settle_us);
+        if (stream->kind == STREAM_LIVE && stream->end == STREAM_OPEN && heard_us < watch.open_us) {
+            watch.open_us = heard_us;
+        }
+        if (heard_us >= from_us && stream->from_us <= to_us) {
+            view->listened[watch.count++] = (struct listened){stream->from_us, heard_us, stream};
+        }
+    }
+    qsort(view->listened, watch.count, sizeof(*view->listened), by_from);
+    return watch;
+}
+
+/* How many streams listen at the instant; `*next_us` is when that number changes next. */
+static uint32_t listening_at(const struct listened *listened, size_t count, int64_t at_us,
+                             int64_t *next_us)
+{
+    uint32_t listening = 0;
+    *next_us = INT64_MAX;
+    for (size_t i = 0; i < count; i++) {
+        if (listened[i].from_us > at_us) {
+            *next_us = listened[i].from_us < *next_us ? listened[i].from_us : *next_us;
+            break;
+        }
+        if (listened[i].to_us > at_us) {
+            listening++;
+            *next_us = listened[i].to_us < *next_us ? listened[i].to_us : *next_us;
+        }
+    }
+    return listening;
+}
+
+/* The first instant from `at_us` on at which too few listen, INT64_MAX if there is none before
+ * `to_us`. */
+static int64_t first_unwatched(const struct listened *listened, size_t count, uint32_t need,
+                               int64_t at_us, int64_t to_us)
+{
+    while (at_us < to_us) {
+        int64_t next_us;
+        if (listening_at(listened, count, at_us, &next_us) < need) {
+            return at_us;
+        }
+        at_us = next_us;
+    }
+    return INT64_MAX;
+}
+
+static int64_t first_watched(const struct listened *listened, size_t count, uint32_t need,
+                             int64_t at_us, int64_t to_us)
+{
+    while (at_us < to_us) {
+        int64_t next_us;
+        if (listening_at(listened, count, at_us, &next_us) >= need) {
+            return at_us;
+        }
+        at_us = next_us;
+    }
+    return to_us;
+}
+
+static uint32_t needed(const struct store_view *view)
+{
+    return view->state.expected > 0 ? view->state.expected : 1;
+}
+
+enum store_cover store_cover(struct store_view *view, const char *cluster, int64_t from_us,
+                             int64_t to_us, int64_t now_us, int64_t settle_us)
+{
+    struct watch watch = gather(view, cluster, from_us, to_us, now_us, settle_us);
+    if (!watch.known) {
+        return COVER_ASSUMED;
+    }
+    for (size_t i = 0; i < view->gap_count && view->gaps[i].from_us <= to_us; i++) {
+        if (view->gaps[i].to_us >= from_us && concerns(view->gaps[i].cluster, cluster)) {
+            return COVER_GAP;
+        }
+    }
+    int64_t unwatched_us =
+        first_unwatched(view->listened, watch.count, needed(view), from_us, to_us);
+    if (unwatched_us == INT64_MAX) {
+        return watch.open_us < to_us ? COVER_UNSETTLED : COVER_WHOLE;
+    }
+    /* Only the end of the span is missing, and those who are connected may still tell of it. */
+    return unwatched_us >= watch.open_us ? COVER_UNSETTLED : COVER_GAP;
+}
+
+bool store_settled(struct store_view *view, const char *cluster, int64_t time_us, int64_t now_us,
+                   int64_t settle_us)
+{
+    if (now_us - time_us >= settle_us) {
+        return true;
+    }
+    for (size_t i = 0; i < view->state.stream_count; i++) {
+        const struct state_stream *stream = &view->state.streams[i];
+        if (stream->kind == STREAM_LIVE && stream->end == STREAM_OPEN &&
+            concerns(stream->cluster, cluster) && stream->committed_us < time_us) {
+            return false;
+        }
+    }
+    return true;
+}
+
+int store_streams(struct store_view *view, store_stream_fn fn, void *ctx)
+{
+    for (size_t i = 0; i < view->state.stream_count; i++) {
+        const struct state_stream *stream = &view->state.streams[i];
+        struct store_stream out = {
+            .number = stream->number,
+            .kind = (enum store_stream_kind)stream->kind,
+            .end = (enum store_stream_end)stream->end,
+            .cluster = stream->cluster,
+            .identity = stream->identity,
+            .version = stream->version,
+            .peer = stream->peer,
+            .from_us = stream->from_us,
+            .committed_us = stream->committed_us,
+        };
+        if (!fn(ctx, &out)) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
+/* Adds what too few streams cover within the span to `gaps`; returns their number. */
+static size_t add_unwatched(struct store_view *view, size_t listened, const char *cluster,
+                            int64_t from_us, int64_t to_us, struct gap *gaps)
+{
+    uint32_t need = needed(view);
+    size_t count = 0;
+    int64_t at_us = from_us;
+    while ((at_us = first_unwatched(view->listened, listened, need, at_us, to_us)) != INT64_MAX) {
+        int64_t until_us = first_watched(view->listened, listened, need, at_us, to_us);
+        gaps[count++] = (struct gap){
+            at_us, until_us, cluster, "", need > 1 ? "too-few-senders" : "no-sender", 0};
+        at_us = until_us;
+    }
+    return count;
+}
+
+int store_blinds(struct store_view *view, const char *cluster, int64_t from_us, int64_t to_us,
+                 int64_t now_us, store_blind_fn fn, void *ctx)
+{
+    int64_t end_us = to_us < now_us ? to_us : now_us;
+    struct watch watch = gather(view, cluster, from_us, end_us, now_us, 0);
+    if (!watch.known) {
+        return 0;
+    }
+    struct gap *gaps = calloc(view->gap_count + 2 * watch.count + 2, sizeof(*gaps));
+    if (gaps == NULL) {
+        return -ENOMEM;
+    }
+    size_t count = add_unwatched(view, watch.count, cluster, from_us, end_us, gaps);
+    for (size_t i = 0; i < view->gap_count; i++) {
+        const struct gap *gap = &view->gaps[i];
+        if (gap->to_us >= from_us && gap->from_us <= end_us && concerns(gap->cluster, cluster)) {
+            gaps[count++] = *gap;
+        }
+    }
+    qsort(gaps, count, sizeof(*gaps), by_start);
+    int stopped = 0;
+    for (size_t i = 0; i < count && !stopped; i++) {
+        struct store_blind blind = {
+            .from_us = gaps[i].from_us,
+            .to_us = gaps[i].to_us < now_us ? gaps[i].to_us : now_us,
+            .open = gaps[i].to_us >= now_us,
+            .cluster = gaps[i].cluster,
+            .sender = gaps[i].sender,
+            .reason = gaps[i].reason,
+            .lost = gaps[i].lost,
+        };
+        stopped = !fn(ctx, &blind);
+    }
+    free(gaps);
+    return stopped;
+}

@@ -1,0 +1,517 @@
+/* store/state.c -- who was listening when: streams and losses on disk
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "store/state.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "store/env.h"
+
+#define STATE_FORMAT 1
+#define STATE_MAP_BYTES (UINT64_C(1) << 30)
+
+enum { DB_HEAD, DB_STREAMS, DB_LOSSES, STATE_DBS };
+
+struct state_head {
+    uint32_t format;
+    uint32_t byte_order;
+    uint32_t expected;
+    uint32_t next_stream;
+    uint32_t next_loss;
+    int64_t alive_us;
+};
+
+/* A stream of this process: what is on disk, and what was heard since. */
+struct open_stream {
+    struct state_stream disk;
+    int64_t heard_us;    /* latest time handed over */
+    int64_t disorder_us; /* how much earlier than the latest a frame came, at most */
+    uint8_t end;         /* asked for; takes effect with the commit */
+    bool changed;
+};
+
+struct state {
+    MDB_env *env;
+    MDB_dbi db[STATE_DBS];
+    bool writable;
+    struct state_head head;
+    struct open_stream *streams;
+    size_t stream_count;
+    size_t stream_cap;
+    struct state_loss *losses; /* not yet on disk */
+    size_t loss_count;
+    int64_t forget_us; /* what ended before goes with the next commit */
+};
+
+/* Frames of one sender come a little out of order; what disorders more than this is not waited for.
+ */
+#define DISORDER_MAX_US (10 * US_PER_S)
+/* A disk that stays full must not fill the memory: later losses then widen the last one. */
+enum { WAITING_LOSSES_MAX = 64 };
+
+static int load_head(struct state *state, MDB_txn *txn, const char *path, struct why *why)
+{
+    MDB_val key = val("head", 4);
+    MDB_val value;
+    int err = env_err(mdb_get(txn, state->db[DB_HEAD], &key, &value));
+    if (err == ENV_NOTFOUND && state->writable) {
+        state->head = (struct state_head){
+            .format = STATE_FORMAT, .byte_order = 1, .next_stream = 1, .next_loss = 1};
+        return 0;
+    }
+    if (err != 0 || value.mv_size != sizeof(state->head)) {
+        return why_set(why, W_EDAMAGED, "%s has no header; move it away to go on without it", path);
+    }
+    memcpy(&state->head, value.mv_data, sizeof(state->head));
+    if (state->head.format != STATE_FORMAT || state->head.byte_order != 1) {
+        return why_set(
+            why, W_EVERSION,
+            "%s has state format %u, this program writes format %u; use a new data directory", path,
+            state->head.format, STATE_FORMAT);
+    }
+    return 0;
+}
+
+static int open_tables(struct state *state, const char *path, struct why *why)
+{
+    static const char *const NAMES[STATE_DBS] = {"head", "streams", "losses"};
+    MDB_txn *txn;
+    int err = env_err(mdb_txn_begin(state->env, NULL, state->writable ? 0 : MDB_RDONLY, &txn));
+    if (err != 0) {
+        return why_set(why, err, "%s: %s", path, err_str(err));
+    }
+    for (int i = 0; i < STATE_DBS && err == 0; i++) {
+        unsigned flags = (i == DB_HEAD ? 0 : MDB_INTEGERKEY) | (state->writable ? MDB_CREATE : 0);
+        err = env_err(mdb_dbi_open(txn, NAMES[i], flags, &state->db[i]));
+    }
+    if (err != 0) {
+        why_set(why, err == ENV_NOTFOUND ? -ENOENT : err, "%s holds no state yet", path);
+        err = err == ENV_NOTFOUND ? -ENOENT : err;
+    }
+    err = err == 0 ? load_head(state, txn, path, why) : err;
+    if (err != 0) {
+        mdb_txn_abort(txn);
+        return err;
+    }
+    err = env_err(mdb_txn_commit(txn));
+    return err == 0 ? 0 : why_set(why, err, "%s: %s", path, err_str(err));
+}
+
+int state_open(struct state **out, const char *path, bool writable, struct why *why)
+{
+    struct state *state = calloc(1, sizeof(*state));
+    if (state == NULL) {
+        return why_set(why, -ENOMEM, "%s: out of memory", path);
+    }
+    state->writable = writable;
+    int err = env_open(&state->env, path, writable, STATE_MAP_BYTES, STATE_DBS, why);
+    err = err == 0 ? open_tables(state, path, why) : err;
+    if (err != 0) {
+        state_close(&state);
+        return err;
+    }
+    *out = state;
+    return 0;
+}
+
+void state_close(struct state **out)
+{
+    struct state *state = *out;
+    *out = NULL;
+    if (state == NULL) {
+        return;
+    }
+    if (state->env != NULL) {
+        mdb_env_close(state->env);
+    }
+    free(state->streams);
+    free(state->losses);
+    free(state);
+}
+
+/* ---- Reading ---- */
+
+void state_copy_fini(struct state_copy *copy)
+{
+    free(copy->streams);
+    free(copy->losses);
+    *copy = (struct state_copy){0};
+}
+
+/* Copies all rows of a table whose rows are `size` octets each. */
+static int copy_table(MDB_txn *txn, MDB_dbi db, size_t size, void **rows, size_t *count)
+{
+    MDB_stat stat;
+    MDB_cursor *cursor;
+    MDB_val key, value;
+    mdb_stat(txn, db, &stat);
+    *count = 0;
+    *rows = calloc(stat.ms_entries + 1, size);
+    if (*rows == NULL) {
+        return -ENOMEM;
+    }
+    int err = env_err(mdb_cursor_open(txn, db, &cursor));
+    if (err != 0) {
+        return err;
+    }
+    while ((err = env_err(mdb_cursor_get(cursor, &key, &value, MDB_NEXT))) == 0) {
+        if (value.mv_size != size) {
+            err = W_EDAMAGED;
+            break;
+        }
+        memcpy((char *)*rows + *count * size, value.mv_data, size);
+        ++*count;
+    }
+    mdb_cursor_close(cursor);
+    return err == ENV_NOTFOUND ? 0 : err;
+}
+
+static int copy_all(struct state *state, MDB_txn *txn, struct state_copy *copy)
+{
+    MDB_val key = val("head", 4);
+    MDB_val value;
+    struct state_head head;
+    int err = env_err(mdb_get(txn, state->db[DB_HEAD], &key, &value));
+    if (err == ENV_NOTFOUND) {
+        return 0;
+    }
+    if (err != 0 || value.mv_size != sizeof(head)) {
+        return W_EDAMAGED;
+    }
+    memcpy(&head, value.mv_data, sizeof(head));
+    copy->expected = head.expected;
+    copy->alive_us = head.alive_us;
+    err = copy_table(txn, state->db[DB_STREAMS], sizeof(*copy->streams), (void **)&copy->streams,
+                     &copy->stream_count);
+    return err != 0 ? err
+                    : copy_table(txn, state->db[DB_LOSSES], sizeof(*copy->losses),
+                                 (void **)&copy->losses, &copy->loss_count);
+}
+
+int state_read(struct state *state, struct state_copy *copy)
+{
+    MDB_txn *txn;
+    int err = env_err(mdb_txn_begin(state->env, NULL, MDB_RDONLY, &txn));
+    if (err != 0) {
+        return err;
+    }
+    uint64_t id = mdb_txn_id(txn);
+    if (copy->txn != id) {
+        state_copy_fini(copy);
+        err = copy_all(state, txn, copy);
+        copy->txn = id;
+    }
+    mdb_txn_abort(txn);
+    return err;
+}
+
+/* ---- Writing ---- */
+
+static struct open_stream *find_stream(struct state *state, uint32_t number)
+{
+    for (size_t i = 0; i < state->stream_count; i++) {
+        if (state->streams[i].disk.number == number) {
+            return &state->streams[i];
+        }
+    }
+    return NULL;
+}
+
+uint32_t state_begin(struct state *state, const struct state_stream *stream)
+{
+    if (state->stream_count == state->stream_cap) {
+        size_t cap = state->stream_cap == 0 ? 16 : state->stream_cap * 2;
+        struct open_stream *streams = realloc(state->streams, cap * sizeof(*streams));
+        if (streams == NULL) {
+            return 0;
+        }
+        state->streams = streams;
+        state->stream_cap = cap;
+    }
+    struct open_stream *open = &state->streams[state->stream_count++];
+    *open = (struct open_stream){.disk = *stream, .heard_us = stream->from_us, .changed = true};
+    open->disk.number = state->head.next_stream++;
+    open->disk.committed_us = stream->from_us;
+    return open->disk.number;
+}
+
+void state_heard(struct state *state, uint32_t number, int64_t time_us)
+{
+    struct open_stream *open = find_stream(state, number);
+    if (open == NULL) {
+        return;
+    }
+    open->changed = true;
+    if (time_us >= open->heard_us) {
+        open->heard_us = time_us;
+        return;
+    }
+    int64_t late_us = open->heard_us - time_us;
+    if (late_us <= DISORDER_MAX_US && late_us > open->disorder_us) {
+        open->disorder_us = late_us;
+    }
+    /* A sender that kept its frames while we were away resends them: it was listening then. */
+    if (time_us < open->disk.from_us) {
+        open->disk.from_us = time_us;
+    }
+}
+
+void state_end(struct state *state, uint32_t number, enum store_stream_end end)
+{
+    struct open_stream *open = find_stream(state, number);
+    if (open != NULL) {
+        open->end = (uint8_t)end;
+        open->changed = true;
+    }
+}
+
+void state_covers(struct state *state, uint32_t number, int64_t from_us, int64_t to_us)
+{
+    struct open_stream *open = find_stream(state, number);
+    if (open != NULL) {
+        open->disk.from_us = from_us;
+        open->heard_us = to_us;
+        open->disorder_us = 0;
+        open->changed = true;
+    }
+}
+
+static void widen(struct state_loss *loss, int64_t from_us, int64_t to_us, uint64_t count)
+{
+    loss->from_us = from_us < loss->from_us ? from_us : loss->from_us;
+    loss->to_us = to_us > loss->to_us ? to_us : loss->to_us;
+    loss->count += count;
+}
+
+void state_loss(struct state *state, const char *cluster, int64_t from_us, int64_t to_us,
+                uint64_t count, const char *reason)
+{
+    struct state_loss *last = state->loss_count > 0 ? &state->losses[state->loss_count - 1] : NULL;
+    /* Commits that fail one after the other are one loss. */
+    if (last != NULL && strcmp(last->reason, reason) == 0 && strcmp(last->cluster, cluster) == 0) {
+        widen(last, from_us, to_us, count);
+        return;
+    }
+    if (state->losses == NULL) {
+        state->losses = calloc(WAITING_LOSSES_MAX, sizeof(*state->losses));
+    }
+    if (state->losses == NULL) {
+        return;
+    }
+    if (state->loss_count == WAITING_LOSSES_MAX) {
+        widen(last, from_us, to_us, count);
+        return;
+    }
+    struct state_loss *loss = &state->losses[state->loss_count++];
+    *loss = (struct state_loss){.from_us = from_us, .to_us = to_us, .count = count};
+    snprintf(loss->cluster, sizeof(loss->cluster), "%s", cluster);
+    snprintf(loss->reason, sizeof(loss->reason), "%s", reason);
+}
+
+void state_expect(struct state *state, uint32_t expected)
+{
+    state->head.expected = expected;
+}
+
+void state_forget(struct state *state, int64_t before_us)
+{
+    state->forget_us = before_us;
+}
+
+static int put_stream(struct state *state, MDB_txn *txn, const struct state_stream *stream)
+{
+    MDB_val key = val(&stream->number, sizeof(stream->number));
+    MDB_val value = val(stream, sizeof(*stream));
+    return env_err(mdb_put(txn, state->db[DB_STREAMS], &key, &value, 0));
+}
+
+static int put_streams(struct state *state, MDB_txn *txn, bool windows_ok)
+{
+    int err = 0;
+    for (size_t i = 0; i < state->stream_count && err == 0; i++) {
+        struct open_stream *open = &state->streams[i];
+        if (!open->changed) {
+            continue;
+        }
+        struct state_stream disk = open->disk;
+        int64_t sure_us = open->heard_us - open->disorder_us;
+        if (windows_ok && sure_us > disk.committed_us) {
+            disk.committed_us = sure_us;
+        }
+        disk.end = open->end;
+        err = put_stream(state, txn, &disk);
+    }
+    return err;
+}
+
+static int put_losses(struct state *state, MDB_txn *txn)
+{
+    int err = 0;
+    for (size_t i = 0; i < state->loss_count && err == 0; i++) {
+        uint32_t number = state->head.next_loss + (uint32_t)i;
+        MDB_val key = val(&number, sizeof(number));
+        MDB_val value = val(&state->losses[i], sizeof(state->losses[i]));
+        err = env_err(mdb_put(txn, state->db[DB_LOSSES], &key, &value, 0));
+    }
+    return err;
+}
+
+/* Deletes rows from the oldest on while they ended before the time or are too many. */
+static int forget_rows(MDB_txn *txn, MDB_dbi db, size_t max, int64_t before_us, size_t size,
+                       int64_t (*ended_us)(const void *))
+{
+    MDB_stat stat;
+    MDB_cursor *cursor;
+    MDB_val key, value;
+    mdb_stat(txn, db, &stat);
+    size_t count = stat.ms_entries;
+    int err = env_err(mdb_cursor_open(txn, db, &cursor));
+    if (err != 0) {
+        return err;
+    }
+    while (err == 0 && (err = env_err(mdb_cursor_get(cursor, &key, &value, MDB_NEXT))) == 0) {
+        if (value.mv_size != size) {
+            err = W_EDAMAGED;
+            break;
+        }
+        int64_t end_us = ended_us(value.mv_data);
+        if (end_us < before_us || (count > max && end_us != INT64_MAX)) {
+            err = env_err(mdb_cursor_del(cursor, 0));
+            count--;
+        }
+    }
+    mdb_cursor_close(cursor);
+    return err == ENV_NOTFOUND ? 0 : err;
+}
+
+static int64_t stream_ended_us(const void *row)
+{
+    struct state_stream stream;
+    memcpy(&stream, row, sizeof(stream));
+    return stream.end == STREAM_OPEN ? INT64_MAX : stream.committed_us;
+}
+
+static int64_t loss_ended_us(const void *row)
+{
+    struct state_loss loss;
+    memcpy(&loss, row, sizeof(loss));
+    return loss.to_us;
+}
+
+static int forget_old(struct state *state, MDB_txn *txn)
+{
+    int err = forget_rows(txn, state->db[DB_STREAMS], STATE_STREAMS_MAX, state->forget_us,
+                          sizeof(struct state_stream), stream_ended_us);
+    return err != 0 ? err
+                    : forget_rows(txn, state->db[DB_LOSSES], STATE_LOSSES_MAX, state->forget_us,
+                                  sizeof(struct state_loss), loss_ended_us);
+}
+
+static int put_head(struct state *state, MDB_txn *txn, int64_t alive_us)
+{
+    struct state_head head;
+    memset(&head, 0, sizeof(head)); /* the padding too: it is written to disk */
+    head.format = state->head.format;
+    head.byte_order = state->head.byte_order;
+    head.expected = state->head.expected;
+    head.next_stream = state->head.next_stream;
+    head.next_loss = state->head.next_loss + (uint32_t)state->loss_count;
+    head.alive_us = alive_us;
+    MDB_val key = val("head", 4);
+    MDB_val value = val(&head, sizeof(head));
+    return env_err(mdb_put(txn, state->db[DB_HEAD], &key, &value, 0));
+}
+
+/* What the commit made durable becomes what is on disk; streams that ended leave the list. */
+static void settle(struct state *state, bool windows_ok)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < state->stream_count; i++) {
+        struct open_stream *open = &state->streams[i];
+        int64_t sure_us = open->heard_us - open->disorder_us;
+        if (windows_ok && sure_us > open->disk.committed_us) {
+            open->disk.committed_us = sure_us;
+        }
+        open->changed = false;
+        if (open->end == STREAM_OPEN) {
+            state->streams[kept++] = *open;
+        }
+    }
+    state->stream_count = kept;
+    state->head.next_loss += (uint32_t)state->loss_count;
+    state->loss_count = 0;
+    state->forget_us = 0;
+}
+
+int state_commit(struct state *state, int64_t alive_us, bool windows_ok)
+{
+    MDB_txn *txn;
+    int err = env_err(mdb_txn_begin(state->env, NULL, 0, &txn));
+    if (err != 0) {
+        return err;
+    }
+    err = put_streams(state, txn, windows_ok);
+    err = err == 0 ? put_losses(state, txn) : err;
+    err = err == 0 && state->forget_us != 0 ? forget_old(state, txn) : err;
+    err = err == 0 ? put_head(state, txn, alive_us) : err;
+    if (err != 0) {
+        mdb_txn_abort(txn);
+        return err;
+    }
+    err = env_err(mdb_txn_commit(txn));
+    if (err == 0) {
+        state->head.alive_us = alive_us;
+        settle(state, windows_ok);
+    }
+    return err;
+}
+
+static int cut_rows(struct state *state, MDB_txn *txn)
+{
+    MDB_cursor *cursor;
+    MDB_val key, value;
+    int err = env_err(mdb_cursor_open(txn, state->db[DB_STREAMS], &cursor));
+    if (err != 0) {
+        return err;
+    }
+    while ((err = env_err(mdb_cursor_get(cursor, &key, &value, MDB_NEXT))) == 0) {
+        struct state_stream stream;
+        if (value.mv_size != sizeof(stream)) {
+            err = W_EDAMAGED;
+            break;
+        }
+        memcpy(&stream, value.mv_data, sizeof(stream));
+        if (stream.end == STREAM_OPEN) {
+            stream.end = STREAM_CUT;
+            value = val(&stream, sizeof(stream));
+            err = env_err(mdb_cursor_put(cursor, &key, &value, MDB_CURRENT));
+        }
+        if (err != 0) {
+            break;
+        }
+    }
+    mdb_cursor_close(cursor);
+    return err == ENV_NOTFOUND ? 0 : err;
+}
+
+int state_cut_open(struct state *state)
+{
+    MDB_txn *txn;
+    int err = env_err(mdb_txn_begin(state->env, NULL, 0, &txn));
+    if (err != 0) {
+        return err;
+    }
+    err = cut_rows(state, txn);
+    /* The head too: a reader of a new index finds one from the first moment on. */
+    err = err == 0 ? put_head(state, txn, state->head.alive_us) : err;
+    if (err != 0) {
+        mdb_txn_abort(txn);
+        return err;
+    }
+    return env_err(mdb_txn_commit(txn));
+}

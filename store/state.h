@@ -1,0 +1,87 @@
+/* store/state.h -- who was listening when: streams, losses, and what follows from them
+ * SPDX-License-Identifier: Apache-2.0
+ *
+ * The state environment DIR/state.mdb: small, always synced, committed after the windows. It keeps
+ * streams (one connection or capture each, with the time up to which its frames are committed) and
+ * losses. Blind intervals are not stored but follow from these, so they cannot contradict them:
+ *
+ *   - a span that no stream of the cluster covers ("no-sender");
+ *   - after a stream that was cut, until a later one of the same identity is heard, at most an hour
+ *     (after which it is no longer expected) ("cut");
+ *   - fewer streams than expected, where a number is set ("too-few-senders");
+ *   - a loss ("disk-full", ...).
+ *
+ * Threads: a struct state may be read by many (state_read copies); the writer thread alone changes
+ * it.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "store/store.h"
+
+struct state;
+
+/* How long a sender that was cut stays expected (DESIGN section 2). */
+#define STATE_EXPECTED_US (INT64_C(3600) * 1000000)
+/* Streams and losses kept; beyond, the oldest that ended go, and with them what they covered. */
+#define STATE_STREAMS_MAX 20000
+#define STATE_LOSSES_MAX 20000
+
+struct state_stream {
+    uint32_t number;
+    uint8_t kind; /* enum store_stream_kind */
+    uint8_t end;  /* enum store_stream_end */
+    int64_t from_us;
+    int64_t committed_us;
+    char cluster[STORE_CLUSTER_MAX + 1];
+    char identity[STORE_IDENTITY_MAX + 1];
+    char version[STORE_IDENTITY_MAX + 1];
+    char peer[STORE_IDENTITY_MAX + 1];
+};
+
+struct state_loss {
+    int64_t from_us;
+    int64_t to_us;
+    uint64_t count;
+    char cluster[STORE_CLUSTER_MAX + 1];
+    char reason[24];
+};
+
+/* Everything in the state, as of one commit. */
+struct state_copy {
+    struct state_stream *streams; /* by number */
+    size_t stream_count;
+    struct state_loss *losses; /* by time of writing */
+    size_t loss_count;
+    uint32_t expected;
+    int64_t alive_us;
+    uint64_t txn; /* changes with every commit */
+};
+
+int state_open(struct state **state, const char *path, bool writable, struct why *why);
+void state_close(struct state **state);
+
+/* Copies the state if it changed since `copy->txn`; a zeroed copy is always filled. Any thread. */
+int state_read(struct state *state, struct state_copy *copy);
+void state_copy_fini(struct state_copy *copy);
+
+/* ---- Writer thread ---- */
+
+/* Marks as cut every stream that a dead writer left open. Durable at once. */
+int state_cut_open(struct state *state);
+uint32_t state_begin(struct state *state, const struct state_stream *stream);
+void state_heard(struct state *state, uint32_t number, int64_t time_us);
+void state_end(struct state *state, uint32_t number, enum store_stream_end end);
+void state_covers(struct state *state, uint32_t number, int64_t from_us, int64_t to_us);
+void state_loss(struct state *state, const char *cluster, int64_t from_us, int64_t to_us,
+                uint64_t count, const char *reason);
+void state_expect(struct state *state, uint32_t expected);
+/* Writes what changed. `windows_ok`: everything heard so far is in the windows; else the streams
+ * stay committed to where they were. On failure the changes wait for the next call. */
+int state_commit(struct state *state, int64_t alive_us, bool windows_ok);
+/* Forgets streams and losses that ended before the time. */
+void state_forget(struct state *state, int64_t before_us);
