@@ -42,7 +42,9 @@ struct question {
     struct addr source;
     struct addr destination;
     int64_t start_us;
-    int64_t end_us;   /* equals start_us unless aggregated or ended */
+    int64_t end_us; /* equals start_us unless aggregated or ended */
+    bool
+        aggregated; /* one record for several connections: any answer up to end_us may be the one */
     bool shows_start; /* the flow record shows the connection's start (a lookup by hand: true) */
 };
 

@@ -1,0 +1,543 @@
+/* join/attribute.c -- which name was this flow going to?
+ * SPDX-License-Identifier: Apache-2.0
+ *
+ * The steps are those of DESIGN section 3, in its order: the client's own answers, names that lead
+ * to theirs by CNAME, the cluster's other clients, and only then the right to say "no name" or
+ * "blind".
+ */
+#include "join/attribute.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+
+/* Different names gathered before the best are chosen; what is beyond is counted as left out. */
+enum { GATHERED_MAX = 256 };
+
+/* Without an owner the address may have been another pod's an hour ago (DESIGN section 3, step 1).
+ */
+#define HORIZON_WITHOUT_OWNER_US US_PER_HOUR
+
+struct attributor {
+    struct store_view *view;
+    struct attribute_params params;
+    struct name *domains; /* copies of params.cluster_domains */
+    struct candidate *candidates;
+};
+
+/* One question while it is being answered. */
+struct work {
+    struct attributor *attributor;
+    const struct question *question;
+    int64_t from_us; /* answers before count for nothing */
+    int64_t to_us;   /* end + skew */
+    int64_t ref_us;  /* answers up to here are "before" the flow */
+    uint32_t count;  /* candidates gathered */
+    uint32_t dropped;
+    const struct candidate *tail; /* while looking for names that lead to this one */
+};
+
+static const struct name CLUSTER_LOCAL = {
+    .len = 15, .wire = {7, 'c', 'l', 'u', 's', 't', 'e', 'r', 5, 'l', 'o', 'c', 'a', 'l', 0}};
+
+struct attribute_params attribute_defaults(void)
+{
+    return (struct attribute_params){
+        .grace_us = 60 * US_PER_S,
+        .skew_us = 2 * US_PER_S,
+        .horizon_us = 24 * US_PER_HOUR,
+        .settle_us = 60 * US_PER_S,
+        .candidates_max = 8,
+        .cluster_domains = &CLUSTER_LOCAL,
+        .cluster_domain_count = 1,
+    };
+}
+
+const char *verdict_name(enum verdict verdict)
+{
+    static const char *const NAMES[VERDICT_COUNT] = {[UNJOINABLE] = "unjoinable",
+                                                     [INTERNAL] = "internal",
+                                                     [RESOLVED] = "resolved",
+                                                     [STALE] = "stale",
+                                                     [SHARED] = "shared",
+                                                     [IP_ONLY] = "ip-only",
+                                                     [BLIND] = "blind"};
+    return NAMES[verdict];
+}
+
+const char *via_name(enum via via)
+{
+    static const char *const NAMES[] = {[VIA_CLIENT] = "client",
+                                        [VIA_CNAME] = "cname",
+                                        [VIA_LATE] = "late",
+                                        [VIA_SHARED] = "shared",
+                                        [VIA_SRV] = "srv"};
+    return NAMES[via];
+}
+
+int attributor_new(struct attributor **out, struct store_view *view,
+                   const struct attribute_params *params)
+{
+    struct attributor *attributor = calloc(1, sizeof(*attributor));
+    *out = NULL;
+    if (attributor == NULL) {
+        return -ENOMEM;
+    }
+    attributor->view = view;
+    attributor->params = *params;
+    attributor->domains = calloc(params->cluster_domain_count + 1, sizeof(struct name));
+    attributor->candidates = malloc(GATHERED_MAX * sizeof(struct candidate));
+    if (attributor->domains == NULL || attributor->candidates == NULL) {
+        attributor_free(&attributor);
+        return -ENOMEM;
+    }
+    for (uint32_t i = 0; i < params->cluster_domain_count; i++) {
+        attributor->domains[i] = params->cluster_domains[i];
+    }
+    attributor->params.cluster_domains = attributor->domains;
+    if (attributor->params.candidates_max > ATTRIBUTE_CANDIDATES_MAX) {
+        attributor->params.candidates_max = ATTRIBUTE_CANDIDATES_MAX;
+    }
+    *out = attributor;
+    return 0;
+}
+
+void attributor_free(struct attributor **out)
+{
+    if (*out != NULL) {
+        free((*out)->domains);
+        free((*out)->candidates);
+        free(*out);
+        *out = NULL;
+    }
+}
+
+/* ---- Names ---- */
+
+static void set_name(struct name *name, const uint8_t *wire)
+{
+    name->len = (uint8_t)name_wire_len(wire);
+    memcpy(name->wire, wire, name->len);
+}
+
+static bool in_cluster(const struct attributor *attributor, const uint8_t *wire)
+{
+    for (uint32_t i = 0; i < attributor->params.cluster_domain_count; i++) {
+        if (name_is_under(wire, attributor->domains[i].wire)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* True if `asked` is `target` with a search domain after it: CoreDNS autopath answers the first
+ * search try with a CNAME to the name itself, under whatever search domain the pod has. */
+static bool is_search_try(const uint8_t *asked, const uint8_t *target)
+{
+    size_t target_len = name_wire_len(target) - 1;
+    return target_len > 0 && name_wire_len(asked) > target_len + 1 &&
+           memcmp(asked, target, target_len) == 0;
+}
+
+/* DESIGN section 2, "name": the asked name, except where it lies under the cluster's own or a
+ * search domain and its chain leaves it. */
+static const uint8_t *attributed_name(const struct attributor *attributor,
+                                      const struct answer *answer)
+{
+    bool inside = in_cluster(attributor, answer->asked);
+    for (uint8_t i = 0; i < answer->chain_count; i++) {
+        if ((inside && !in_cluster(attributor, answer->chain[i])) ||
+            is_search_try(answer->asked, answer->chain[i])) {
+            return answer->chain[i];
+        }
+    }
+    return answer->asked;
+}
+
+/* ---- Candidates ---- */
+
+static int via_rank(enum via via)
+{
+    return via == VIA_CNAME ? 1 : via == VIA_LATE ? 2 : 0;
+}
+
+/* Compares names label by label as text would be: ascending octets of the printed form. */
+static int compare_names(const struct name *a, const struct name *b)
+{
+    char x[NAME_TEXT_MAX], y[NAME_TEXT_MAX];
+    name_to_text(a->wire, x);
+    name_to_text(b->wire, y);
+    return strcmp(x, y);
+}
+
+/* Distance from the flow, nearest first: answers before it by how close they are, then those after.
+ */
+static int compare_nearness(int64_t a_us, int64_t b_us, int64_t ref_us)
+{
+    bool a_after = a_us > ref_us;
+    bool b_after = b_us > ref_us;
+    if (a_after != b_after) {
+        return a_after ? 1 : -1;
+    }
+    if (a_us == b_us) {
+        return 0;
+    }
+    return (a_us > b_us) == a_after ? 1 : -1;
+}
+
+/* The order of step 4; negative if `a` comes first. */
+static int compare(const struct candidate *a, const struct candidate *b, int64_t ref_us)
+{
+    if (a->live != b->live) {
+        return a->live ? -1 : 1;
+    }
+    if (via_rank(a->via) != via_rank(b->via)) {
+        return via_rank(a->via) - via_rank(b->via);
+    }
+    int nearness = compare_nearness(a->answer_us, b->answer_us, ref_us);
+    return nearness != 0 ? nearness : compare_names(&a->name, &b->name);
+}
+
+static int compare_shared(const struct candidate *a, const struct candidate *b)
+{
+    if (a->clients != b->clients) {
+        return a->clients > b->clients ? -1 : 1;
+    }
+    if (a->answer_us != b->answer_us) {
+        return a->answer_us > b->answer_us ? -1 : 1;
+    }
+    return compare_names(&a->name, &b->name);
+}
+
+/* Moves the best to the front, as many as will be shown. */
+static void choose(struct work *work, bool shared)
+{
+    struct candidate *all = work->attributor->candidates;
+    uint32_t shown = work->attributor->params.candidates_max;
+    for (uint32_t i = 0; i < work->count && i < shown; i++) {
+        uint32_t best = i;
+        for (uint32_t j = i + 1; j < work->count; j++) {
+            int order = shared ? compare_shared(&all[j], &all[best])
+                               : compare(&all[j], &all[best], work->ref_us);
+            best = order < 0 ? j : best;
+        }
+        if (best != i) {
+            struct candidate swap = all[i];
+            all[i] = all[best];
+            all[best] = swap;
+        }
+    }
+}
+
+static void fill_names(struct candidate *candidate, const uint8_t *name,
+                       const struct answer *answer)
+{
+    set_name(&candidate->name, name);
+    set_name(&candidate->asked, answer->asked);
+    candidate->chain_count = answer->chain_count;
+    for (uint8_t i = 0; i < answer->chain_count; i++) {
+        set_name(&candidate->chain[i], answer->chain[i]);
+    }
+}
+
+static struct candidate *find_candidate(struct work *work, const uint8_t *wire)
+{
+    size_t len = name_wire_len(wire);
+    for (uint32_t i = 0; i < work->count; i++) {
+        struct candidate *candidate = &work->attributor->candidates[i];
+        if (candidate->name.len == len && memcmp(candidate->name.wire, wire, len) == 0) {
+            return candidate;
+        }
+    }
+    return NULL;
+}
+
+static struct candidate *new_candidate(struct work *work)
+{
+    if (work->count == GATHERED_MAX) {
+        work->dropped++;
+        return NULL;
+    }
+    return &work->attributor->candidates[work->count++];
+}
+
+/* What one sighting says about the flow. */
+struct evidence {
+    bool usable; /* an answer lies within the bounds */
+    int64_t answer_us;
+    bool live;
+    bool late;
+};
+
+static uint32_t ttl_of(const struct store_sighting *sighting)
+{
+    return (uint32_t)((sighting->expiry_us - sighting->last_us) / US_PER_S);
+}
+
+/* Picks the answer that speaks for the sighting and tells whether it is live (step 3). Within a run
+ * each answer came before the one before it had run out, so an answer that another one of the run
+ * follows is live until then. */
+static struct evidence weigh(const struct work *work, const struct store_sighting *sighting)
+{
+    const struct question *question = work->question;
+    int64_t grace_us = work->attributor->params.grace_us;
+    struct evidence evidence = {0};
+    for (uint32_t i = sighting->time_count; i > 0 && !evidence.usable; i--) {
+        int64_t time_us = sighting->times[i - 1];
+        if (time_us > work->ref_us || time_us < work->from_us) {
+            continue;
+        }
+        bool last = i == sighting->time_count;
+        int64_t until_us = last ? sighting->expiry_us + grace_us : sighting->times[i];
+        evidence = (struct evidence){true, time_us, until_us >= question->start_us, false};
+    }
+    /* After the reference: the earliest one; within the record's span it is an answer like others.
+     */
+    for (uint32_t i = 0; i < sighting->time_count && !evidence.usable; i++) {
+        int64_t time_us = sighting->times[i];
+        if (time_us > work->ref_us && time_us <= work->to_us) {
+            evidence = (struct evidence){true, time_us, true, time_us > question->end_us};
+        }
+    }
+    return evidence;
+}
+
+static enum via via_of(const struct answer *answer, const struct evidence *evidence)
+{
+    if (evidence->late) {
+        return VIA_LATE;
+    }
+    return answer->via == ANSWER_VIA_SRV ? VIA_SRV : VIA_CLIENT;
+}
+
+/* Adds what a sighting says; one candidate a name, the better evidence stays. */
+static void offer(struct work *work, const struct store_sighting *sighting, const uint8_t *name,
+                  const struct candidate *offered)
+{
+    struct candidate *known = find_candidate(work, name);
+    uint32_t count = sighting->count;
+    if (known == NULL) {
+        known = new_candidate(work);
+        if (known == NULL) {
+            return;
+        }
+    } else {
+        count += known->count;
+        /* Names compare equal here, so this is decided by the evidence alone. */
+        struct candidate before = {
+            .live = known->live, .via = known->via, .answer_us = known->answer_us};
+        struct candidate after = {
+            .live = offered->live, .via = offered->via, .answer_us = offered->answer_us};
+        before.name.wire[0] = after.name.wire[0] = 0;
+        before.name.len = after.name.len = 1;
+        if (compare(&after, &before, work->ref_us) >= 0) {
+            known->count = count;
+            return;
+        }
+    }
+    fill_names(known, name, sighting->answer);
+    known->live = offered->live;
+    known->via = offered->via;
+    known->answer_us = offered->answer_us;
+    known->age_us = work->question->start_us - offered->answer_us;
+    known->ttl_s = offered->ttl_s;
+    known->count = count;
+    known->clients = 0;
+}
+
+static bool gather_direct(void *ctx, const struct store_sighting *sighting)
+{
+    struct work *work = ctx;
+    struct evidence evidence = weigh(work, sighting);
+    if (evidence.usable) {
+        struct candidate offered;
+        offered.live = evidence.live;
+        offered.via = via_of(sighting->answer, &evidence);
+        offered.answer_us = evidence.answer_us;
+        offered.ttl_s = ttl_of(sighting);
+        offer(work, sighting, attributed_name(work->attributor, sighting->answer), &offered);
+    }
+    return true;
+}
+
+/* A name whose CNAME led to the tail: live as long as the tail is, because the tail is what gave
+ * the address, and the stub that asked for it had this one cached. */
+static bool gather_heads(void *ctx, const struct store_sighting *sighting)
+{
+    struct work *work = ctx;
+    struct evidence evidence = weigh(work, sighting);
+    const uint8_t *name = attributed_name(work->attributor, sighting->answer);
+    if (evidence.usable && find_candidate(work, name) == NULL) {
+        struct candidate offered;
+        offered.live = work->tail->live;
+        offered.via = VIA_CNAME;
+        offered.answer_us = evidence.answer_us;
+        offered.ttl_s = ttl_of(sighting);
+        offer(work, sighting, name, &offered);
+    }
+    return true;
+}
+
+static int gather_own(struct work *work)
+{
+    const struct question *question = work->question;
+    struct store_view *view = work->attributor->view;
+    int err =
+        store_by_client_address(view, question->cluster, &question->source, &question->destination,
+                                work->from_us, work->to_us, gather_direct, work);
+    uint32_t direct = work->count;
+    for (uint32_t i = 0; i < direct && err == 0; i++) {
+        work->tail = &work->attributor->candidates[i];
+        err = store_by_client_target(view, question->cluster, &question->source,
+                                     work->tail->name.wire, work->from_us, work->to_us,
+                                     gather_heads, work);
+    }
+    return err;
+}
+
+static bool gather_shared(void *ctx, const struct store_shared *shared)
+{
+    struct work *work = ctx;
+    const uint8_t *name = attributed_name(work->attributor, shared->answer);
+    struct candidate *candidate = find_candidate(work, name);
+    if (candidate != NULL) {
+        /* Two asked names with one name: keep the one that more clients asked for. */
+        candidate->count += shared->count;
+        candidate->clients =
+            shared->clients > candidate->clients ? shared->clients : candidate->clients;
+        return true;
+    }
+    candidate = new_candidate(work);
+    if (candidate == NULL) {
+        return true;
+    }
+    fill_names(candidate, name, shared->answer);
+    candidate->live =
+        shared->expiry_us + work->attributor->params.grace_us >= work->question->start_us;
+    candidate->via = VIA_SHARED;
+    candidate->answer_us = shared->last_us;
+    candidate->age_us = work->question->start_us - shared->last_us;
+    candidate->ttl_s = (uint32_t)((shared->expiry_us - shared->last_us) / US_PER_S);
+    candidate->count = shared->count;
+    candidate->clients = shared->clients;
+    return true;
+}
+
+/* ---- Verdicts ---- */
+
+static const char *unjoinable_reason(const struct question *question)
+{
+    switch (addr_kind(&question->destination)) {
+    case ADDR_BROADCAST:
+        return "broadcast";
+    case ADDR_MULTICAST:
+        return "multicast";
+    case ADDR_UNSPECIFIED:
+        return "no-address";
+    default:
+        return addr_kind(&question->source) == ADDR_UNSPECIFIED ? "no-address" : NULL;
+    }
+}
+
+/* Fills what was found; several live names that differ make it ambiguous (step 6). */
+static void settle_found(struct work *work, bool shared, struct attribution *out)
+{
+    const struct candidate *all = work->attributor->candidates;
+    uint32_t shown = work->attributor->params.candidates_max;
+    uint32_t live = 0;
+    for (uint32_t i = 0; i < work->count; i++) {
+        live += all[i].live;
+    }
+    choose(work, shared);
+    out->verdict = shared ? SHARED : live > 0 ? RESOLVED : STALE;
+    out->ambiguous = live > 1;
+    out->candidate_count = work->count < shown ? work->count : shown;
+    out->left_out = work->count - out->candidate_count + work->dropped;
+    out->candidates = work->attributor->candidates;
+}
+
+/* No name was found: may that be said, or was nobody in a position to know (step 5)? */
+static int judge_nameless(struct work *work, int64_t now_us, struct attribution *out)
+{
+    const struct question *question = work->question;
+    const struct attribute_params *params = &work->attributor->params;
+    struct store_view *view = work->attributor->view;
+    struct store_client client;
+    int err = store_client_seen(view, question->cluster, &question->source, work->from_us,
+                                question->end_us, &client);
+    enum store_cover cover = store_cover(view, question->cluster, work->from_us, question->end_us,
+                                         now_us, params->settle_us);
+    bool settled = store_settled(view, question->cluster, work->to_us, now_us, params->settle_us);
+    out->verdict = BLIND;
+    if (err < 0) {
+        out->reason = "index-error";
+    } else if (addr_kind(&question->destination) != ADDR_EXTERNAL) {
+        out->reason = "not-external";
+    } else if (!settled || cover == COVER_UNSETTLED) {
+        out->reason = "unsettled";
+    } else if (cover == COVER_GAP) {
+        out->reason = "gap";
+    } else if (client.capped) {
+        out->reason = "capped";
+    } else if (!client.asked) {
+        out->reason = "never-asked";
+    } else if (!question->shows_start) {
+        out->reason = "started-earlier";
+    } else {
+        out->verdict = IP_ONLY;
+    }
+    return err < 0 ? err : 0;
+}
+
+int attribute(struct attributor *attributor, const struct question *question, int64_t now_us,
+              struct attribution *out)
+{
+    const struct attribute_params *params = &attributor->params;
+    int64_t horizon_us = params->horizon_us < HORIZON_WITHOUT_OWNER_US ? params->horizon_us
+                                                                       : HORIZON_WITHOUT_OWNER_US;
+    struct work work = {
+        .attributor = attributor,
+        .question = question,
+        .from_us = question->start_us - horizon_us,
+        .to_us = question->end_us + params->skew_us,
+        .ref_us = question->aggregated ? question->end_us : question->start_us,
+    };
+    const char *unusable = unjoinable_reason(question);
+    *out = (struct attribution){.verdict = BLIND};
+    if (unusable != NULL) {
+        *out = attribution_unjoinable(unusable);
+        return 0;
+    }
+    out->coverage_assumed =
+        store_cover(attributor->view, question->cluster, question->start_us, question->start_us,
+                    now_us, params->settle_us) == COVER_ASSUMED;
+    int err = gather_own(&work);
+    bool shared = err >= 0 && work.count == 0;
+    if (shared) {
+        err = store_shared_names(attributor->view, question->cluster, &question->destination,
+                                 work.from_us, work.to_us, gather_shared, &work);
+    }
+    if (err < 0) {
+        out->reason = "index-error";
+        return err;
+    }
+    if (work.count > 0) {
+        settle_found(&work, shared, out);
+        return 0;
+    }
+    return judge_nameless(&work, now_us, out);
+}
+
+struct attribution attribution_unjoinable(const char *reason)
+{
+    return (struct attribution){.verdict = UNJOINABLE, .reason = reason};
+}
+
+const struct name *attribution_domain(const struct attribution *attribution)
+{
+    bool named = attribution->verdict == RESOLVED || attribution->verdict == STALE ||
+                 attribution->verdict == INTERNAL;
+    return named && attribution->candidate_count > 0 ? &attribution->candidates[0].name : NULL;
+}
