@@ -1,0 +1,85 @@
+/* base/counters.h -- the numbers an operator sees: one fixed list for the whole program
+ * SPDX-License-Identifier: Apache-2.0
+ *
+ * Each counter is a row of COUNTERS: identifier, Prometheus name, labels, type and help; rows of
+ * the same name stand together, so that a page of all of them is one loop over counter_info().
+ * Labels come from this list only, never from outside, so their number is bounded.
+ *
+ * Hot paths add up in plain variables of their own and call counter_add once a read, not once a
+ * frame.
+ *
+ * Threads: any; additions are atomic and relaxed, so that numbers read together need not be of one
+ * instant.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define FRAMES_NAME "whither_dnstap_frames_total"
+#define FRAMES_HELP "Frames received, by what became of them."
+#define REFUSED_NAME "whither_dnstap_connections_refused_total"
+#define REFUSED_HELP "Connections closed by this side, by reason."
+#define RCODE_NAME "whither_dns_answers_total"
+#define RCODE_HELP "Responses to clients, by response code."
+
+#define COUNTERS(X)                                                                                \
+    X(COUNT_FRAME_ANSWER, FRAMES_NAME, "result=\"answer\"", false, FRAMES_HELP)                    \
+    X(COUNT_FRAME_ASKED, FRAMES_NAME, "result=\"no-address\"", false, FRAMES_HELP)                 \
+    X(COUNT_FRAME_SKIPPED, FRAMES_NAME, "result=\"other-type\"", false, FRAMES_HELP)               \
+    X(COUNT_FRAME_BAD, FRAMES_NAME, "result=\"bad-dnstap\"", false, FRAMES_HELP)                   \
+    X(COUNT_FRAME_BAD_DNS, FRAMES_NAME, "result=\"bad-dns\"", false, FRAMES_HELP)                  \
+    X(COUNT_FRAME_NO_CLIENT, FRAMES_NAME, "result=\"no-client\"", false, FRAMES_HELP)              \
+    X(COUNT_FRAME_NO_TIME, FRAMES_NAME, "result=\"no-time\"", false, FRAMES_HELP)                  \
+    X(COUNT_FRAME_NO_MESSAGE, FRAMES_NAME, "result=\"no-message\"", false, FRAMES_HELP)            \
+    X(COUNT_FRAME_REFUSED_TIME, FRAMES_NAME, "result=\"refused-time\"", false, FRAMES_HELP)        \
+    X(COUNT_FRAME_OVERSIZE, FRAMES_NAME, "result=\"oversize\"", false, FRAMES_HELP)                \
+    X(COUNT_DNSTAP_BYTES, "whither_dnstap_bytes_total", "", false, "Octets received.")             \
+    X(COUNT_RCODE_NOERROR, RCODE_NAME, "rcode=\"NOERROR\"", false, RCODE_HELP)                     \
+    X(COUNT_RCODE_NXDOMAIN, RCODE_NAME, "rcode=\"NXDOMAIN\"", false, RCODE_HELP)                   \
+    X(COUNT_RCODE_SERVFAIL, RCODE_NAME, "rcode=\"SERVFAIL\"", false, RCODE_HELP)                   \
+    X(COUNT_RCODE_REFUSED, RCODE_NAME, "rcode=\"REFUSED\"", false, RCODE_HELP)                     \
+    X(COUNT_RCODE_OTHER, RCODE_NAME, "rcode=\"other\"", false, RCODE_HELP)                         \
+    X(COUNT_TRUNCATED, "whither_dns_truncated_total", "", false,                                   \
+      "Responses to clients with the TC flag.")                                                    \
+    X(COUNT_CONNECTIONS, "whither_dnstap_connections", "", true, "Connections open now.")          \
+    X(COUNT_CONNECTIONS_TOTAL, "whither_dnstap_connections_total", "", false,                      \
+      "Connections accepted.")                                                                     \
+    X(COUNT_REFUSED_STREAM, REFUSED_NAME, "reason=\"bad-stream\"", false, REFUSED_HELP)            \
+    X(COUNT_REFUSED_HANDSHAKE, REFUSED_NAME, "reason=\"handshake-timeout\"", false, REFUSED_HELP)  \
+    X(COUNT_REFUSED_LIMIT, REFUSED_NAME, "reason=\"too-many\"", false, REFUSED_HELP)               \
+    X(COUNT_REFUSED_PEER, REFUSED_NAME, "reason=\"not-allowed\"", false, REFUSED_HELP)             \
+    X(COUNT_REFUSED_MEMORY, REFUSED_NAME, "reason=\"memory\"", false, REFUSED_HELP)                \
+    X(COUNT_STREAMS_CUT, "whither_dnstap_streams_cut_total", "", false,                            \
+      "Connections that ended without STOP while data could follow.")                              \
+    X(COUNT_QUEUE_BYTES, "whither_queue_bytes", "", true,                                          \
+      "Memory of the batches that wait for the writer.")                                           \
+    X(COUNT_QUEUE_LIMIT, "whither_queue_limit_bytes", "", true,                                    \
+      "Batches beyond this stop the reading of connections.")                                      \
+    X(COUNT_QUEUE_PAUSES, "whither_queue_pauses_total", "", false,                                 \
+      "Times reading stopped because the queue was full.")                                         \
+    X(COUNT_LAST_FRAME, "whither_last_dns_timestamp_seconds", "", true,                            \
+      "When the last response to a client was received.")
+
+enum counter {
+#define X(id, name, labels, gauge, help) id,
+    COUNTERS(X)
+#undef X
+        COUNTER_COUNT
+};
+
+struct counter_info {
+    const char *name;
+    const char *labels; /* `result="answer"`, or "" */
+    bool gauge;         /* may go down; else it only grows */
+    const char *help;
+};
+
+/* What stands in the row; `counter` must be below COUNTER_COUNT. */
+const struct counter_info *counter_info(enum counter counter);
+
+void counter_add(enum counter counter, uint64_t amount);
+/* For gauges. */
+void counter_sub(enum counter counter, uint64_t amount);
+void counter_set(enum counter counter, uint64_t value);
+uint64_t counter_get(enum counter counter);
