@@ -58,8 +58,8 @@
       "Batches beyond this stop the reading of connections.")                                      \
     X(COUNT_QUEUE_PAUSES, "whither_queue_pauses_total", "", false,                                 \
       "Times reading stopped because the queue was full.")                                         \
-    X(COUNT_LAST_FRAME, "whither_last_dns_timestamp_seconds", "", true,                            \
-      "When the last response to a client was received.")
+    X(COUNT_LAST_FRAME, "whither_dnstap_last_timestamp_seconds", "", true,                         \
+      "When frames were received last.")
 
 enum counter {
 #define X(id, name, labels, gauge, help) id,
