@@ -135,8 +135,10 @@ deps:
 
 install: all
 	install -D -m 755 $(BUILD)/whither $(DESTDIR)$(PREFIX)/bin/whither
-	install -D -m 644 deploy/systemd/whither.service $(DESTDIR)$(PREFIX)/lib/systemd/system/whither.service
-	install -D -m 644 deploy/systemd/whither.socket $(DESTDIR)$(PREFIX)/lib/systemd/system/whither.socket
+	install -d $(DESTDIR)$(PREFIX)/lib/systemd/system
+	sed 's|/usr/local/bin|$(PREFIX)/bin|' deploy/systemd/whither.service \
+	  > $(DESTDIR)$(PREFIX)/lib/systemd/system/whither.service
+	install -m 644 deploy/systemd/whither.socket $(DESTDIR)$(PREFIX)/lib/systemd/system/whither.socket
 
 FORMATTED = $(wildcard $(addsuffix /*.[ch],$(LAYERS)) $(addsuffix /*.cc,$(LAYERS)) tests/unit/*/*.[ch] tests/fuzz/*.[ch] tests/bench/*.[ch] tests/support/*.[ch])
 format:
