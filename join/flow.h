@@ -11,12 +11,7 @@
 #include <stdint.h>
 
 #include "base/addr.h"
-
-/* A piece of text that is not terminated; data is NULL where absent. */
-struct text {
-    const char *data;
-    size_t len;
-};
+#include "join/text.h"
 
 enum flow_action { FLOW_UNKNOWN, FLOW_ALLOWED, FLOW_DENIED, FLOW_LOGGED };
 enum flow_direction { FLOW_DIRECTION_UNKNOWN, FLOW_EGRESS, FLOW_INGRESS };
