@@ -1,0 +1,218 @@
+/* api/json_status.c -- what there is and when nobody was watching, as JSON
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "api/json_status.h"
+
+#include <string.h>
+
+#include "api/json.h"
+
+/* Clusters whose blind intervals a status shows. */
+#define CLUSTERS_MAX 64
+
+/* The streams or blind intervals of one body. The index gives them by start, and the latest are
+ * wanted: a first pass counts, a second writes without the first `skip`. */
+struct list {
+    struct buf *buf;     /* NULL while counting */
+    const char *cluster; /* NULL: of any */
+    int64_t from_us;     /* streams: only those that touch the span */
+    int64_t to_us;
+    uint64_t count;
+    uint64_t skip;
+};
+
+/* True if this row is to be written now. */
+static bool list_next(struct list *list)
+{
+    list->count++;
+    if (list->buf == NULL || list->count <= list->skip) {
+        return false;
+    }
+    buf_str(list->buf, list->count == list->skip + 1 ? "\n" : ",\n");
+    return true;
+}
+
+static void list_begin_writing(struct list *list, struct buf *buf)
+{
+    list->buf = buf;
+    list->skip = list->count > STATUS_LIST_MAX ? list->count - STATUS_LIST_MAX : 0;
+    list->count = 0;
+}
+
+static bool on_stream(void *ctx, const struct store_stream *stream)
+{
+    static const char *const ENDS[] = {
+        [STREAM_OPEN] = "open", [STREAM_STOPPED] = "stopped", [STREAM_CUT] = "cut"};
+    struct list *list = ctx;
+    bool open = stream->end == STREAM_OPEN;
+    bool touches =
+        stream->from_us <= list->to_us && (open || stream->committed_us >= list->from_us);
+    bool wanted = list->cluster == NULL || strcmp(list->cluster, stream->cluster) == 0;
+    if (!touches || !wanted || !list_next(list)) {
+        return true;
+    }
+    struct buf *buf = list->buf;
+    json_text_member(buf, "{\"kind\":", stream->kind == STREAM_CAPTURE ? "capture" : "live");
+    json_text_member(buf, ",\"end\":", ENDS[stream->end]);
+    json_text_member(buf, ",\"cluster\":", stream->cluster);
+    json_text_member(buf, ",\"identity\":", stream->identity);
+    json_text_member(buf, ",\"version\":", stream->version);
+    json_text_member(buf, ",\"peer\":", stream->peer);
+    json_time_member(buf, ",\"from\":", stream->from_us);
+    json_time_member(buf, ",\"committed\":", stream->committed_us);
+    buf_char(buf, '}');
+    return true;
+}
+
+static bool on_blind(void *ctx, const struct store_blind *blind)
+{
+    struct list *list = ctx;
+    if (!list_next(list)) {
+        return true;
+    }
+    struct buf *buf = list->buf;
+    json_time_member(buf, "{\"from\":", blind->from_us);
+    json_time_member(buf, ",\"to\":", blind->to_us);
+    json_bool_member(buf, ",\"open\":", blind->open);
+    json_text_member(buf, ",\"cluster\":", blind->cluster);
+    json_text_member(buf, ",\"sender\":", blind->sender);
+    json_text_member(buf, ",\"reason\":", blind->reason);
+    json_count_member(buf, ",\"lost\":", blind->lost);
+    buf_char(buf, '}');
+    return true;
+}
+
+/* `,"streams":[…],"streams_left_out":N` */
+static int put_streams(struct buf *buf, struct store_view *view, struct list list)
+{
+    int err = store_streams(view, on_stream, &list);
+    if (err < 0) {
+        return err;
+    }
+    list_begin_writing(&list, buf);
+    buf_str(buf, ",\"streams\":[");
+    err = store_streams(view, on_stream, &list);
+    buf_str(buf, "\n]");
+    json_count_member(buf, ",\"streams_left_out\":", list.skip);
+    return err;
+}
+
+/* The clusters that streams are of, and the one asked for. */
+struct clusters {
+    size_t count;
+    char names[CLUSTERS_MAX][STORE_CLUSTER_MAX + 1];
+};
+
+static void add_cluster(struct clusters *clusters, const char *name)
+{
+    for (size_t i = 0; i < clusters->count; i++) {
+        if (strcmp(clusters->names[i], name) == 0) {
+            return;
+        }
+    }
+    size_t len = strlen(name);
+    if (clusters->count < CLUSTERS_MAX && len <= STORE_CLUSTER_MAX) {
+        memcpy(clusters->names[clusters->count++], name, len + 1);
+    }
+}
+
+static bool on_stream_cluster(void *ctx, const struct store_stream *stream)
+{
+    add_cluster(ctx, stream->cluster);
+    return true;
+}
+
+/* Visits the blind intervals of each cluster in turn. */
+static int visit_blinds(struct store_view *view, const struct clusters *clusters, int64_t now_us,
+                        struct list *list)
+{
+    for (size_t i = 0; i < clusters->count; i++) {
+        int err = store_blinds(view, clusters->names[i], list->from_us, list->to_us, now_us,
+                               on_blind, list);
+        if (err < 0) {
+            return err;
+        }
+    }
+    return 0;
+}
+
+/* `,"blind":[…],"blind_left_out":N` */
+static int put_blinds(struct buf *buf, struct store_view *view, const struct clusters *clusters,
+                      int64_t now_us, struct list list)
+{
+    int err = visit_blinds(view, clusters, now_us, &list);
+    if (err < 0) {
+        return err;
+    }
+    list_begin_writing(&list, buf);
+    buf_str(buf, ",\"blind\":[");
+    err = visit_blinds(view, clusters, now_us, &list);
+    buf_str(buf, "\n]");
+    json_count_member(buf, ",\"blind_left_out\":", list.skip);
+    return err;
+}
+
+static void put_totals(struct buf *buf, const struct store_status *status, int64_t now_us)
+{
+    json_text_member(buf, "{\"version\":", WHITHER_VERSION);
+    json_time_member(buf, ",\"now\":", now_us);
+    json_time_member(buf, ",\"span\":{\"first\":", status->first_us);
+    json_time_member(buf, ",\"last\":", status->last_us);
+    json_time_member(buf, "},\"alive\":", status->alive_us);
+    json_count_member(buf, ",\"windows\":", status->windows);
+    json_count_member(buf, ",\"bytes\":", status->bytes);
+    json_count_member(buf, ",\"sightings\":", status->sightings);
+    json_count_member(buf, ",\"answers\":", status->answers);
+    json_count_member(buf, ",\"times\":", status->times);
+    json_count_member(buf, ",\"clients\":", status->clients);
+    json_count_member(buf, ",\"names\":", status->names);
+    json_count_member(buf, ",\"answer_sets\":", status->answer_sets);
+}
+
+int json_status(struct buf *buf, struct store_view *view, const char *cluster, int64_t now_us)
+{
+    struct store_status status;
+    struct clusters clusters = {0};
+    add_cluster(&clusters, cluster);
+    int err = store_status(view, &status);
+    err = err < 0 ? err : store_streams(view, on_stream_cluster, &clusters);
+    if (err < 0) {
+        return err;
+    }
+    put_totals(buf, &status, now_us);
+    struct list streams = {.from_us = INT64_MIN, .to_us = INT64_MAX};
+    err = put_streams(buf, view, streams);
+    if (err >= 0) {
+        struct list blinds = {.from_us = status.first_us, .to_us = now_us};
+        err = put_blinds(buf, view, &clusters, now_us, blinds);
+    }
+    buf_str(buf, "}");
+    return err < 0 ? err : buf->err;
+}
+
+int json_coverage(struct buf *buf, struct store_view *view, const struct coverage_query *query)
+{
+    static const char *const COVERS[] = {[COVER_WHOLE] = "whole",
+                                         [COVER_ASSUMED] = "assumed",
+                                         [COVER_GAP] = "gap",
+                                         [COVER_UNSETTLED] = "unsettled"};
+    struct clusters clusters = {0};
+    add_cluster(&clusters, query->cluster);
+    enum store_cover cover = store_cover(view, query->cluster, query->from_us, query->to_us,
+                                         query->now_us, query->settle_us);
+    json_text_member(buf, "{\"cluster\":", query->cluster);
+    json_time_member(buf, ",\"from\":", query->from_us);
+    json_time_member(buf, ",\"to\":", query->to_us);
+    json_text_member(buf, ",\"coverage\":", COVERS[cover]);
+    if (query->expected > 0) {
+        json_count_member(buf, ",\"expected\":", query->expected);
+    } else {
+        buf_str(buf, ",\"expected\":null");
+    }
+    struct list list = {
+        .cluster = query->cluster, .from_us = query->from_us, .to_us = query->to_us};
+    int err = put_streams(buf, view, list);
+    err = err < 0 ? err : put_blinds(buf, view, &clusters, query->now_us, list);
+    buf_str(buf, "}");
+    return err < 0 ? err : buf->err;
+}

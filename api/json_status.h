@@ -1,0 +1,46 @@
+/* api/json_status.h -- what there is and when nobody was watching, as JSON
+ * SPDX-License-Identifier: Apache-2.0
+ *
+ * The bodies of /v1/status and /v1/coverage; `whither status` prints the first. Streams and blind
+ * intervals stand one a line. A stream is
+ *
+ *   {"kind":"live"|"capture","end":"open"|"stopped"|"cut","cluster","identity","version","peer",
+ *    "from","committed"}
+ *
+ * and a blind interval
+ *
+ *   {"from","to","open","cluster","sender","reason","lost"}
+ *
+ * Threads: as the view.
+ */
+#pragma once
+
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "store/store.h"
+
+/* Blind intervals and streams shown, the latest of each; the others are counted in
+ * "blind_left_out" and "streams_left_out". */
+#define STATUS_LIST_MAX 1000
+
+/* Both append one object and return 0, or a negative error of the index or of memory. */
+
+/* {"version","now","span":{"first","last"},"alive","windows","bytes","sightings","answers","times",
+ * "clients","names","answer_sets","streams":[…],"streams_left_out","blind":[…],"blind_left_out"}.
+ * The blind intervals are those of the span of the index up to now, of every cluster a stream was
+ * of. */
+int json_status(struct buf *buf, struct store_view *view, const char *cluster, int64_t now_us);
+
+struct coverage_query {
+    const char *cluster;
+    int64_t from_us;
+    int64_t to_us;
+    int64_t now_us;
+    int64_t settle_us;
+    uint32_t expected; /* --expect-senders; 0: not fixed, shown as null */
+};
+
+/* {"cluster","from","to","coverage":"whole"|"assumed"|"gap"|"unsettled","expected",…} and the
+ * streams and blind intervals of the cluster that touch the span. */
+int json_coverage(struct buf *buf, struct store_view *view, const struct coverage_query *query);
