@@ -162,8 +162,9 @@ static size_t read_name(const struct walker *w, size_t at, struct name *name)
             after = end + 2;
         }
         size_t target = be16(w->msg + end) & 0x3fff;
-        /* Each part starts before the one that points to it, so this ends. */
-        if (target >= at) {
+        /* Each part starts before the one that points to it, so this ends. No name is in the
+         * header. */
+        if (target >= at || target < HEADER_LEN) {
             return 0;
         }
         at = target;

@@ -5,8 +5,8 @@
  * It follows the CNAME chain that really links the question to addresses, whatever the order of the
  * records; records of other owners are ignored, loops end the chain. Compression pointers must
  * point backwards from where the name started (RFC 1035 section 4.1.4: "a prior occurrence"), which
- * bounds every name. Classes other than IN are skipped. Counts and RDLENGTHs are never believed
- * beyond the message; octets after the last record are ignored.
+ * bounds every name, and not into the header. Classes other than IN are skipped. Counts and
+ * RDLENGTHs are never believed beyond the message; octets after the last record are ignored.
  *
  * The rules of an answer set, which the differential test against ldns repeats:
  * - The chain starts at the question name. Each step takes the first CNAME of the answer section
