@@ -71,7 +71,7 @@ def without_full(lab, version):
     for _ in range(3):
         dig(lab, server.port, "shop.example.com", client=POD_A)
     wait_for("the responses without a message are counted",
-             lambda: service.without_message() >= 3, 20, 0.2)
+             lambda: service.frames("no-message") >= 3, 20, 0.2)
     verdict = service.ask(POD_A, "198.51.100.10")
     expect(verdict["verdict"] == "blind", "something was indexed", verdict)
 
@@ -120,6 +120,7 @@ def truncated(lab, version):
         verdict = service.ask(POD_A, address)["verdict"]
         due = "resolved" if address in held else "shared"
         expect(verdict == due, "%s is %s, not %s" % (address, verdict, due))
+    expect(service.metric("whither_dns_truncated_total") >= 1, "not counted", service.metrics())
 
 
 @case("CoreDNS {0}: NXDOMAIN and an empty answer show that the client asks", *BOTH)

@@ -49,7 +49,7 @@ def garbage(lab, transport):
     service = Service(lab)
     good = wire.Sender(service.address(transport))
     still_serves(service, good, 1)
-    before = service.bad_connections()
+    before = service.refused("bad-stream")
     chance = random.Random(1)
     samples = [bytes(chance.randrange(256) for _ in range(4096)), b"GET / HTTP/1.1\r\n\r\n",
                b"\x16\x03\x01\x02\x00" * 40, b"\xff" * 4096,
@@ -70,7 +70,7 @@ def garbage(lab, transport):
             continue
         expect(closed_by_peer(sock) is not None, "sample %d was not refused" % number)
     wait_for("the refusals are counted",
-             lambda: service.bad_connections() - before >= len(samples) - 1, 5, 0.1)
+             lambda: service.refused("bad-stream") - before >= len(samples) - 1, 5, 0.1)
     still_serves(service, good, 2)
     lines = [line for line in service.log().splitlines() if "Frame Streams" in line]
     expect(lines, "no line in the log says what was wrong", service.log()[-2000:])
@@ -159,7 +159,7 @@ def wrong_times(lab):
     for client in range(3):
         found = service.ask("10.244.0.%d" % client, "198.51.0.%d" % client)
         expect(found["verdict"] == "blind", "taken in spite of its time", found)
-    expect(service.refused_times() == 6, "not counted", service.metrics())
+    expect(service.frames("refused-time") == 6, "not counted", service.metrics())
 
 
 @case("ingest of damaged captures: what is whole is kept, the rest is named, exit status 3")

@@ -168,11 +168,18 @@ class Service(Commands):
         return out
 
     def metric(self, name):
-        """The sum over all label sets of one metric."""
-        found = [value for key, value in self.metrics().items()
-                 if key == name or key.startswith(name + "{")]
-        labs.expect(found, "there is no metric %s" % name)
-        return sum(found)
+        """One metric, its labels as they are printed."""
+        found = self.metrics()
+        labs.expect(name in found, "there is no metric " + name, sorted(found))
+        return found[name]
+
+    def frames(self, result):
+        """Frames of which that became: answer, no-message, refused-time, ..."""
+        return self.metric('whither_dnstap_frames_total{result="%s"}' % result)
+
+    def refused(self, reason):
+        """Connections this side closed: bad-stream, handshake-timeout, ..."""
+        return self.metric('whither_dnstap_connections_refused_total{reason="%s"}' % reason)
 
     def senders(self):
         """{identity: the latest time in us its feed is committed to}."""
@@ -191,18 +198,6 @@ class Service(Commands):
     def asked(self, client):
         """Was this client seen asking, whatever the answer?"""
         return self.get("/v1/clients/" + client)[1]["asked"]
-
-    def without_message(self):
-        """Responses that came without the message: a sender without `full`."""
-        return self.metric("whither_dnstap_without_message_total")
-
-    def bad_connections(self):
-        """Connections closed because what came was not Frame Streams."""
-        return self.metric("whither_dnstap_connections_refused_total")
-
-    def refused_times(self):
-        """Frames refused because their time is far from their receipt."""
-        return self.metric("whither_dnstap_refused_time_total")
 
     def rss_anon_kib(self):
         with open("/proc/%d/status" % self.process.pid) as file:
