@@ -52,6 +52,16 @@ size_t fs_decoder_pending(const struct fs_decoder *decoder)
     return decoder->partial_done ? 0 : decoder->partial_len;
 }
 
+size_t fs_decoder_unread(const struct fs_decoder *decoder)
+{
+    return decoder->in_len;
+}
+
+size_t fs_decoder_memory(const struct fs_decoder *decoder)
+{
+    return decoder->partial_cap;
+}
+
 static enum fs_event failed(struct fs_decoder *d)
 {
     d->state = FS_STATE_FAILED;

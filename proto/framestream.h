@@ -88,6 +88,10 @@ enum fs_event fs_decoder_next(struct fs_decoder *decoder, struct fs_frame *frame
 /* Octets of a frame that was begun and not ended: what a stream cut here loses. An oversize frame
  * does not count, because it is lost anyway. */
 size_t fs_decoder_pending(const struct fs_decoder *decoder);
+/* Octets of the input not yet looked at: after FS_ERROR, what lies behind the fault. */
+size_t fs_decoder_unread(const struct fs_decoder *decoder);
+/* Octets the decoder holds allocated. */
+size_t fs_decoder_memory(const struct fs_decoder *decoder);
 
 /* The whole control frames to send; static memory. */
 struct fs_frame fs_accept(void);
