@@ -316,7 +316,7 @@ static int set_endpoint(struct endpoint *endpoint, const char *text, struct why 
 
 static int add_text(struct string_list *list, const char *text)
 {
-    const char **items = reallocarray(list->items, list->count + 1, sizeof(*items));
+    const char **items = realloc(list->items, (list->count + 1) * sizeof(*items));
     if (items == NULL) {
         return -ENOMEM;
     }
@@ -331,7 +331,7 @@ static int add_cidr(struct cidr_list *list, const char *text, struct why *why)
     if (!cidr_parse(&value, text, strlen(text))) {
         return why_set(why, W_EUSAGE, "expected a network, as 192.0.2.0/24 or 2001:db8::/32");
     }
-    struct cidr *items = reallocarray(list->items, list->count + 1, sizeof(*items));
+    struct cidr *items = realloc(list->items, (list->count + 1) * sizeof(*items));
     if (items == NULL) {
         return -ENOMEM;
     }
@@ -346,7 +346,7 @@ static int add_domain(struct name_list *list, const char *text, struct why *why)
     if (name_from_text(&value, text, strlen(text)) != 0 || value.len <= 1) {
         return why_set(why, W_EUSAGE, "expected a domain name, as cluster.local");
     }
-    struct name *items = reallocarray(list->items, list->count + 1, sizeof(*items));
+    struct name *items = realloc(list->items, (list->count + 1) * sizeof(*items));
     if (items == NULL) {
         return -ENOMEM;
     }
@@ -370,7 +370,7 @@ static int add_verdict(struct verdict_list *list, const char *text, struct why *
         if (strcmp(equals + 1, ACTIONS[i].text) != 0) {
             continue;
         }
-        struct verdict_rule *items = reallocarray(list->items, list->count + 1, sizeof(*items));
+        struct verdict_rule *items = realloc(list->items, (list->count + 1) * sizeof(*items));
         if (items == NULL) {
             return -ENOMEM;
         }

@@ -8,6 +8,7 @@
 
 #include <cmocka.h>
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,6 +18,7 @@
 #include "base/clock.h"
 #include "cli/flags.h"
 #include "cli/settings.h"
+#include "tests/support/alloc.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 enum { WORDS_MAX = 24 };
@@ -393,6 +395,29 @@ static void any_bytes_in_a_file_are_refused_or_taken(void **state)
     }
 }
 
+static void a_refused_allocation_is_an_error_and_leaks_nothing(void **state)
+{
+    (void)state;
+    static const char TEXT[] = "dnstap: [unix:/a]\nretention: 2d\ncluster-domain: [a.example]\n";
+    const char *path = config_file(TEXT, strlen(TEXT));
+    char line[256];
+    snprintf(line, sizeof(line),
+             "whither serve --config %s --dnstap unix:/b --dnstap-allow 192.0.2.0/24", path);
+    size_t refused = 0;
+    for (size_t n = 1; refused == n - 1; n++) {
+        struct settings settings;
+        struct why why;
+        alloc_fail_at(n);
+        int err = parse(&settings, line, &why);
+        refused += alloc_failed();
+        assert_int_equal(err, alloc_failed() == 0 ? 0 : -ENOMEM);
+        settings_fini(&settings);
+    }
+    alloc_fail_at(0);
+    assert_true(refused > 8);
+    unlink(path);
+}
+
 static void empty_files_say_nothing(void **state)
 {
     (void)state;
@@ -499,6 +524,7 @@ int main(void)
         cmocka_unit_test(a_file_is_refused_with_its_line),
         cmocka_unit_test(any_bytes_in_a_file_are_refused_or_taken),
         cmocka_unit_test(empty_files_say_nothing),
+        cmocka_unit_test(a_refused_allocation_is_an_error_and_leaks_nothing),
         cmocka_unit_test(the_zone_of_inputs_becomes_that_of_the_process),
         cmocka_unit_test(help_names_every_flag_within_the_width),
         cmocka_unit_test(flags_and_keys_are_defined_once),
