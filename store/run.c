@@ -69,11 +69,11 @@ static void decode_run(struct cursor *in, struct run *run, int64_t start_us)
     run->time_count = (uint16_t)times;
     run->first_us = start_us + (int64_t)get_fixed(in, 5);
     int64_t expiry_ms = (int64_t)(get_varint(in) & INT64_C(0xffffffffffff));
-    int64_t ms = 0;
+    int64_t ms = run->first_us / 1000;
     run->times[0] = run->first_us;
     for (uint16_t i = 1; i < run->time_count; i++) {
         ms += (int64_t)(get_varint(in) & UINT32_MAX);
-        run->times[i] = run->first_us + ms * 1000;
+        run->times[i] = ms * 1000;
     }
     if (run->time_count > 1) {
         run->times[run->time_count - 1] += (int64_t)get_fixed(in, 2);
@@ -106,14 +106,14 @@ static uint8_t *encode_run(uint8_t *at, const struct run *run, int64_t start_us)
     at = put_fixed(at, (uint64_t)(run->first_us - start_us), 5);
     /* Rounded up: an expiry must not move before the answer's own. */
     at = put_varint(at, (uint64_t)((run->expiry_us - run->last_us + 999) / 1000));
-    int64_t ms = 0;
+    int64_t ms = run->first_us / 1000;
     for (uint16_t i = 1; i < run->time_count; i++) {
-        int64_t next_ms = (run->times[i] - run->first_us) / 1000;
+        int64_t next_ms = run->times[i] / 1000;
         at = put_varint(at, (uint64_t)(next_ms - ms));
         ms = next_ms;
     }
     if (run->time_count > 1) {
-        at = put_fixed(at, (uint64_t)(run->last_us - run->first_us - ms * 1000), 2);
+        at = put_fixed(at, (uint64_t)(run->last_us - ms * 1000), 2);
     }
     return at;
 }
@@ -128,22 +128,39 @@ size_t runs_encode(const struct runs *runs, uint8_t *bytes, int64_t start_us)
     return (size_t)(at - bytes);
 }
 
-/* Drops every second time between the first and the last. */
+/* The latest times kept are never thinned: each answer of that stretch is there, so that one that
+ * comes late can be told from one that is known. */
+enum { TAIL = 12, GAPS = 24 };
+
+/* Drops times so that the rest lies evenly over the run, wherever in it answers were thinned
+ * before: one goes where its neighbours are no further apart than a 24th of the run. Two
+ * neighbouring gaps then make up more than that, so at most 2 * GAPS + TAIL + 1 times stay. */
 static void thin(struct run *run)
 {
+    uint16_t tail = (uint16_t)(run->time_count - TAIL);
+    int64_t gap_us = (run->times[tail] - run->first_us) / GAPS;
     uint16_t kept = 1;
-    for (uint16_t i = 2; i < run->time_count - 1; i += 2) {
-        run->times[kept++] = run->times[i];
+    for (uint16_t i = 1; i < run->time_count; i++) {
+        if (i >= tail || run->times[i + 1] - run->times[kept - 1] > gap_us) {
+            run->times[kept++] = run->times[i];
+        }
     }
-    run->times[kept++] = run->times[run->time_count - 1];
     run->time_count = kept;
     run->approximate = true;
 }
 
-/* Stored times are whole milliseconds after the first one, the last excepted. */
-static bool same_time(int64_t kept_us, int64_t time_us, int64_t first_us)
+/* Stored times are whole milliseconds, the first and the last excepted. */
+static bool same_time(int64_t kept_us, int64_t time_us)
 {
-    return (kept_us - first_us) / 1000 == (time_us - first_us) / 1000;
+    return kept_us / 1000 == time_us / 1000;
+}
+
+/* Where times were thinned, an answer that lies among them is taken for one of those dropped: a
+ * capture that is loaded again must not count twice. */
+static bool may_be_thinned(const struct run *run, int64_t time_us)
+{
+    return run->approximate && run->time_count > TAIL && time_us > run->first_us &&
+           time_us < run->times[run->time_count - TAIL];
 }
 
 /* Puts a time into a run that it belongs to. Returns false if it was there already. */
@@ -153,10 +170,9 @@ static bool insert_time(struct run *run, int64_t time_us)
     while (at > 0 && run->times[at - 1] > time_us) {
         at--;
     }
-    bool known = (at > 0 && same_time(run->times[at - 1], time_us, run->first_us)) ||
-                 (at < run->time_count && time_us >= run->first_us &&
-                  same_time(run->times[at], time_us, run->first_us));
-    if (known) {
+    if ((at > 0 && same_time(run->times[at - 1], time_us)) ||
+        (at < run->time_count && same_time(run->times[at], time_us)) ||
+        may_be_thinned(run, time_us)) {
         return false;
     }
     if (run->time_count == STORE_TIMES_MAX) {
@@ -171,24 +187,17 @@ static bool insert_time(struct run *run, int64_t time_us)
     return true;
 }
 
-static void extend(struct run *run, int64_t time_us, int64_t expiry_us)
-{
-    run->count += insert_time(run, time_us);
-    if (expiry_us > run->expiry_us) {
-        run->expiry_us = expiry_us;
-    }
-}
-
-/* An answer that came out of order may close the gap between two runs. */
-static void join_next(struct runs *runs, uint16_t at)
+/* Joins the run at `at` and the one after it where an answer that came out of order closed the gap
+ * between them. */
+static bool join_next(struct runs *runs, uint16_t at)
 {
     if (at + 1 >= runs->count) {
-        return;
+        return false;
     }
     struct run *run = &runs->run[at];
     struct run *next = run + 1;
     if (next->first_us > run->expiry_us + RUN_GRACE_US) {
-        return;
+        return false;
     }
     uint32_t count = run->count + next->count;
     for (uint16_t i = 0; i < next->time_count; i++) {
@@ -199,6 +208,17 @@ static void join_next(struct runs *runs, uint16_t at)
     run->expiry_us = next->expiry_us > run->expiry_us ? next->expiry_us : run->expiry_us;
     memmove(next, next + 1, (size_t)(runs->count - at - 2) * sizeof(*next));
     runs->count--;
+    return true;
+}
+
+/* Adds the answer to the run at `at`; a long TTL may reach several runs after it. */
+static void extend(struct runs *runs, uint16_t at, int64_t time_us, int64_t expiry_us)
+{
+    struct run *run = &runs->run[at];
+    run->count += insert_time(run, time_us);
+    run->expiry_us = expiry_us > run->expiry_us ? expiry_us : run->expiry_us;
+    while (join_next(runs, at)) {
+    }
 }
 
 bool runs_add(struct runs *runs, int64_t time_us, uint32_t ttl_s)
@@ -209,12 +229,11 @@ bool runs_add(struct runs *runs, int64_t time_us, uint32_t ttl_s)
         at--;
     }
     if (at > 0 && time_us <= runs->run[at - 1].expiry_us + RUN_GRACE_US) {
-        extend(&runs->run[at - 1], time_us, expiry_us);
-        join_next(runs, at - 1);
+        extend(runs, at - 1, time_us, expiry_us);
         return false;
     }
     if (at < runs->count && runs->run[at].first_us <= expiry_us + RUN_GRACE_US) {
-        extend(&runs->run[at], time_us, expiry_us);
+        extend(runs, at, time_us, expiry_us);
         return false;
     }
     memmove(&runs->run[at + 1], &runs->run[at], (runs->count - at) * sizeof(runs->run[0]));

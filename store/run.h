@@ -8,6 +8,9 @@
  *            u40 first (us after the window's start), varint expiry - last (ms),
  *            if times > 1: varint deltas (ms) of the other times, u16 us of the last one
  *
+ * Times between the first and the last are cut to whole milliseconds of the clock, so that packing
+ * again moves none of them.
+ *
  * A single answer takes 9 to 10 octets. Chunk 0 holds the newest runs; when it grows beyond
  * RUN_CHUNK_MAX its content moves to a chunk of its own and it starts anew.
  *
@@ -55,6 +58,7 @@ int runs_decode(struct runs *runs, const uint8_t *bytes, size_t len, int64_t sta
 size_t runs_encode(const struct runs *runs, uint8_t *bytes, int64_t start_us);
 
 /* Adds one answer: extends the run it falls into (also one it precedes by no more than its own TTL
- * and the grace), or opens one. A time that is already kept is not counted twice, so loading a
- * capture again changes nothing. Returns true if a run was opened. */
+ * and the grace), or opens one. A time that is already kept (to the millisecond) is not counted
+ * twice, nor is one that lies where times were thinned, so loading a capture again changes nothing.
+ * Returns true if a run was opened. */
 bool runs_add(struct runs *runs, int64_t time_us, uint32_t ttl_s);
