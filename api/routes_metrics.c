@@ -12,6 +12,7 @@
 
 #include "api/routes.h"
 #include "base/clock.h"
+#include "base/counters.h"
 
 static void put_head(struct buf *buf, const char *name, const char *type, const char *help)
 {
@@ -102,6 +103,22 @@ static void put_service(struct buf *buf, struct api *api)
               atomic_load(&api->held));
 }
 
+/* The counters of the whole program; rows of one name stand together. */
+static void put_counters(struct buf *buf)
+{
+    const char *name = "";
+    for (int i = 0; i < COUNTER_COUNT; i++) {
+        const struct counter_info *info = counter_info((enum counter)i);
+        if (strcmp(name, info->name) != 0) {
+            name = info->name;
+            put_head(buf, name, info->gauge ? "gauge" : "counter", info->help);
+        }
+        bool labels = info->labels[0] != '\0';
+        buf_printf(buf, "%s%s%s%s %" PRIu64 "\n", name, labels ? "{" : "", info->labels,
+                   labels ? "}" : "", counter_get((enum counter)i));
+    }
+}
+
 static void put_writer(struct buf *buf, const struct store *store)
 {
     struct store_counters counters = store_counters(store);
@@ -186,6 +203,7 @@ void metrics_get(struct request *request)
     struct problem unreadable = {0};
     struct store_status status;
     put_service(buf, api);
+    put_counters(buf);
     put_writer(buf, api->options.store);
     /* The counters are worth having even where the index cannot be read. */
     struct store_view *view = worker_view(request->worker, &unreadable);
