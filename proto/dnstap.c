@@ -48,12 +48,14 @@ static inline uint64_t get_varint(struct cursor *c)
     return get_long_varint(c);
 }
 
-/* A tag has 32 bits: five octets at most, bits beyond are dropped, as protobuf-c does. */
+/* A tag has 32 bits: five octets at most, bits beyond are dropped. There is no field number 0; like
+ * protobuf-c this refuses its usual form, one octet, and takes longer ones for an unknown field. */
 static inline uint32_t get_tag(struct cursor *c)
 {
     const uint8_t *begin = c->at;
     uint32_t tag = (uint32_t)get_varint(c);
-    if (c->at - begin > 5) {
+    size_t used = (size_t)(c->at - begin);
+    if (used > 5 || (used == 1 && tag < 8)) {
         fail(c);
     }
     return tag;
@@ -86,7 +88,7 @@ static uint32_t get_fixed32(struct cursor *c)
  * type. */
 static void skip_field(struct cursor *c, uint32_t tag, bool known)
 {
-    if (known || tag >> 3 == 0) {
+    if (known) {
         fail(c);
         return;
     }
@@ -181,7 +183,7 @@ static void read_field(struct cursor *c, uint32_t tag, struct dnstap_message *m,
         m->response_message = get_bytes(c);
         break;
     default:
-        skip_field(c, tag, tag >> 3 <= 14);
+        skip_field(c, tag, tag >> 3 >= 1 && tag >> 3 <= 14);
     }
 }
 
@@ -230,7 +232,7 @@ enum dnstap_result dnstap_decode(const uint8_t *frame, size_t len, struct dnstap
     struct cursor c = {frame, frame + len, false};
     struct wire_time query = {0, 0}, response = {0, 0};
     bool has_message = false;
-    uint32_t type = 0;
+    uint32_t type = 0, field;
     clear(message);
     while (c.at < c.end) {
         uint32_t tag = get_tag(&c);
@@ -260,7 +262,8 @@ enum dnstap_result dnstap_decode(const uint8_t *frame, size_t len, struct dnstap
             type = (uint32_t)get_varint(&c);
             break;
         default:
-            skip_field(&c, tag, tag >> 3 <= 3 || tag >> 3 == 14 || tag >> 3 == 15);
+            field = tag >> 3;
+            skip_field(&c, tag, (field >= 1 && field <= 3) || field == 14 || field == 15);
         }
     }
     if (c.bad || !has_message || type != MESSAGE) {

@@ -13,8 +13,9 @@
 
 /* Decodes `frame` with dnstap_decode and with protobuf-c. Returns true if they agree, else false
  * and `why` names the field. They may differ only so:
- * - A frame is skipped as soon as the first type of its first message is one not indexed; what
- *   follows is not looked at, and may be malformed or, in theory, another type.
- * - protobuf-c takes field number 0, which protobuf forbids; dnstap_decode does not.
+ * - A frame is skipped as soon as a type is read that is not indexed; what follows is not looked
+ * at, and may be malformed or, in theory, another type.
+ * - Where the message comes twice, protobuf-c takes a bytes field that is there and empty for
+ *   absent when it merges the two. The bytes of such a message are not compared.
  */
 bool tap_agrees(const uint8_t *frame, size_t len, struct why *why);

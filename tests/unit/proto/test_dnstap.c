@@ -147,6 +147,8 @@ static const struct {
             TYPE_MESSAGE), DNSTAP_BAD},
     {"wire type 6", OCTETS(MESSAGE(2), CLIENT_RESPONSE, TYPE_MESSAGE, /* field 4 */ 0x26, 0), DNSTAP_BAD},
     {"field number 0", OCTETS(MESSAGE(4), CLIENT_RESPONSE, 0x00, 0x01, TYPE_MESSAGE), DNSTAP_BAD},
+    {"field number 0 in two octets is stepped over, as protobuf-c does",
+     OCTETS(MESSAGE(5), CLIENT_RESPONSE, 0x80, 0x00, 0x01, TYPE_MESSAGE), DNSTAP_INDEXED},
     {"a tag that ends with the frame",
      OCTETS(MESSAGE(2), CLIENT_RESPONSE, TYPE_MESSAGE, 0x92), DNSTAP_BAD},
     {"a tag of six octets",
