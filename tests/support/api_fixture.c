@@ -90,7 +90,7 @@ static void fill(struct store *store)
     need(store_commit(store, clock_now_us(), &why) == 0, "store_commit");
 }
 
-void fixture_open(struct api_fixture *fixture)
+void api_fixture_open(struct api_fixture *fixture)
 {
     *fixture = (struct api_fixture){0};
     const char *tmp = getenv("TMPDIR");
@@ -104,7 +104,7 @@ void fixture_open(struct api_fixture *fixture)
     fill(fixture->store);
 }
 
-struct api_options fixture_options(const struct api_fixture *fixture)
+struct api_options api_fixture_options(const struct api_fixture *fixture)
 {
     struct api_options options = {
         .store = fixture->store, .params = attribute_defaults(), .cluster = "default"};
@@ -112,7 +112,7 @@ struct api_options fixture_options(const struct api_fixture *fixture)
     return options;
 }
 
-void fixture_start(struct api_fixture *fixture, const struct api_options *options)
+void api_fixture_start(struct api_fixture *fixture, const struct api_options *options)
 {
     struct why why = {""};
     if (api_start(&fixture->api, options, &why) != 0) {
@@ -122,7 +122,7 @@ void fixture_start(struct api_fixture *fixture, const struct api_options *option
     fixture->port = api_port(fixture->api);
 }
 
-void fixture_close(struct api_fixture *fixture)
+void api_fixture_close(struct api_fixture *fixture)
 {
     char command[128];
     api_stop(&fixture->api);

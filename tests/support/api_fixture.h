@@ -34,13 +34,13 @@ struct api_fixture {
 };
 
 /* Opens the index. Every failure ends the test program. */
-void fixture_open(struct api_fixture *fixture);
+void api_fixture_open(struct api_fixture *fixture);
 /* Options for this index on a free loopback port. */
-struct api_options fixture_options(const struct api_fixture *fixture);
+struct api_options api_fixture_options(const struct api_fixture *fixture);
 /* Starts the service, which must succeed. */
-void fixture_start(struct api_fixture *fixture, const struct api_options *options);
+void api_fixture_start(struct api_fixture *fixture, const struct api_options *options);
 /* Stops the service and removes the index. */
-void fixture_close(struct api_fixture *fixture);
+void api_fixture_close(struct api_fixture *fixture);
 
 /* What came back. */
 struct reply {
