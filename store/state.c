@@ -204,7 +204,7 @@ int state_read(struct state *state, struct state_copy *copy)
     if (copy->txn != id) {
         state_copy_fini(copy);
         err = copy_all(state, txn, copy);
-        copy->txn = id;
+        copy->txn = err == 0 ? id : 0;
     }
     mdb_txn_abort(txn);
     return err;

@@ -72,7 +72,7 @@ int store_view_new(struct store *store, struct store_view **out)
     return 0;
 }
 
-/* Takes over the registry's list; windows that stay keep their transaction. */
+/* Takes over the registry's list. */
 static int take_windows(struct store_view *view)
 {
     struct registry *registry = &view->store->registry;
@@ -103,35 +103,59 @@ static bool registry_changed(struct store_view *view)
     return changed;
 }
 
+/* Reading: looks for new windows whenever the state has moved on, because the state may speak of
+ * answers in a window that was made since; else now and then for those that were dropped. */
 static int rescan(struct store_view *view, struct why *why)
 {
     int64_t now_us = clock_monotonic_us();
-    if (view->store->mode == STORE_WRITE || now_us - view->scanned_us < RESCAN_US) {
+    if (view->store->mode == STORE_WRITE ||
+        (view->scanned_txn == view->state.txn && now_us - view->scanned_us < RESCAN_US)) {
         return 0;
     }
-    view->scanned_us = now_us;
-    return registry_scan(view->store, why);
+    int err = registry_scan(view->store, why);
+    if (err == 0) {
+        view->scanned_us = now_us;
+        view->scanned_txn = view->state.txn;
+    }
+    return err;
+}
+
+/* The state first: the windows may then hold more than it says is committed, never less. */
+static int read_state(struct store_view *view)
+{
+    uint64_t txn = view->state.txn;
+    int err = state_read(view->store->state, &view->state);
+    if (err == 0 && (txn != view->state.txn || view->gaps == NULL)) {
+        err = cover_derive(view);
+    }
+    if (err != 0) {
+        /* Gaps point into the state they were made from: neither stays without the other. */
+        state_copy_fini(&view->state);
+        free(view->gaps);
+        view->gaps = NULL;
+        view->gap_count = 0;
+    }
+    return err;
 }
 
 int store_view_refresh(struct store_view *view, struct why *why)
 {
-    int err = rescan(view, why);
+    int err = read_state(view);
+    if (err != 0) {
+        return why_set(why, err, "%s: %s", view->store->dir, err_str(err));
+    }
+    err = rescan(view, why);
     if (err != 0) {
         return err;
     }
     if (registry_changed(view)) {
         err = take_windows(view);
     }
-    for (size_t i = 0; i < view->window_count && err == 0; i++) {
+    for (size_t i = 0; i < view->window_count; i++) {
         if (view->windows[i].live) {
             mdb_txn_reset(view->windows[i].txn);
             view->windows[i].live = false;
         }
-    }
-    uint64_t txn = view->state.txn;
-    err = err == 0 ? state_read(view->store->state, &view->state) : err;
-    if (err == 0 && (txn != view->state.txn || view->gaps == NULL)) {
-        err = cover_derive(view);
     }
     return err == 0 ? 0 : why_set(why, err, "%s: %s", view->store->dir, err_str(err));
 }
@@ -152,6 +176,9 @@ MDB_txn *view_txn(struct view_window *vw, int *err)
         *err = env_err(mdb_cursor_renew(vw->txn, vw->rows));
     }
     vw->live = *err == 0;
+    if (*err != 0 && vw->txn != NULL) {
+        mdb_txn_reset(vw->txn); /* so that it can be renewed next time */
+    }
     return *err == 0 ? vw->txn : NULL;
 }
 
@@ -267,6 +294,19 @@ struct visit {
     void *ctx;
 };
 
+/* True if one of the run's answers lies within the span; where times were thinned, one may. */
+static bool has_answer_within(const struct run *run, int64_t from_us, int64_t to_us)
+{
+    if (run->first_us > to_us || run->last_us < from_us) {
+        return false;
+    }
+    uint16_t i = 0;
+    while (run->times[i] < from_us) { /* ends at last_us at the latest */
+        i++;
+    }
+    return run->times[i] <= to_us || run->approximate;
+}
+
 /* Visits the runs of view->runs that have an answer within the span. */
 static int visit_runs(const struct visit *visit, uint32_t set, const struct addr *addr,
                       bool *have_answer)
@@ -274,7 +314,7 @@ static int visit_runs(const struct visit *visit, uint32_t set, const struct addr
     const struct runs *runs = visit->view->runs;
     for (uint16_t i = 0; i < runs->count; i++) {
         const struct run *run = &runs->run[i];
-        if (run->first_us > visit->to_us || run->last_us < visit->from_us) {
+        if (!has_answer_within(run, visit->from_us, visit->to_us)) {
             continue;
         }
         if (!*have_answer) {
@@ -340,6 +380,13 @@ static int visit_pair(const struct visit *visit, uint32_t client, uint32_t set,
 
 /* ---- Windows of a span ---- */
 
+/* "Not there" is no error of a whole question, and `fn` stopping it is 1, too: keep the two apart.
+ */
+static int absent_is_fine(int err)
+{
+    return err == ENV_NOTFOUND ? 0 : err;
+}
+
 /* Runs `body` in each window that the span touches. A run that began the day before may hold
  * answers up to midnight only, so windows are chosen by the answers' times alone. */
 typedef int (*window_fn)(const struct visit *visit, uint16_t cluster, void *arg);
@@ -356,18 +403,13 @@ static int each_window(struct store_view *view, const char *cluster, int64_t fro
         struct visit visit = {view, vw, NULL, cluster, from_us, to_us, fn, ctx};
         uint16_t id = 0;
         visit.txn = view_txn(vw, &err);
-        err = visit.txn != NULL ? view_cluster(vw, visit.txn, cluster, &id) : err;
-        err = err == 0 ? body(&visit, id, arg) : err;
-        err = err == ENV_NOTFOUND && visit.txn == NULL ? W_EDAMAGED : err;
+        if (visit.txn == NULL) {
+            return err;
+        }
+        err = view_cluster(vw, visit.txn, cluster, &id);
+        err = err == 0 ? body(&visit, id, arg) : absent_is_fine(err);
     }
     return err;
-}
-
-/* "Not there" is no error of a whole question, and `fn` stopping it is 1: keep the two apart. */
-enum { STOPPED = 1 };
-static int absent_is_fine(int err)
-{
-    return err == ENV_NOTFOUND ? 0 : err;
 }
 
 /* ---- By client and a posting list of answer sets ---- */

@@ -34,8 +34,9 @@ struct listened {
 
 struct store_view {
     struct store *store;
-    uint64_t generation; /* of the registry when the list was made */
-    int64_t scanned_us;  /* monotonic time of the last look at the directory */
+    uint64_t generation;  /* of the registry when the list was made */
+    int64_t scanned_us;   /* monotonic time of the last look at the directory */
+    uint64_t scanned_txn; /* of the state when it was looked at */
     struct view_window *windows;
     size_t window_count;
     struct state_copy state;
