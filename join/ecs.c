@@ -1,0 +1,153 @@
+/* join/ecs.c -- --to ecs: one JSON object a line, with ECS field names (DESIGN section 5)
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "join/pen.h"
+#include "join/sink.h"
+
+/* Everything but the texts: keys, numbers, times, addresses. */
+enum { FIXED_ROOM = 1024 };
+
+static void put_event(struct pen *pen, const struct flow *flow)
+{
+    PEN(pen, "\"event\":{\"dataset\":\"");
+    pen_str(pen, flow->dataset);
+    PEN(pen, "\",\"action\":\"");
+    pen_str(pen, flow_action_name(flow->action));
+    PEN(pen, "\",\"sequence\":");
+    pen_uint(pen, flow->sequence);
+    if (flow->aggregated && flow->start_us != 0) {
+        PEN(pen, ",\"start\":");
+        pen_time(pen, flow->start_us);
+        PEN(pen, ",\"end\":");
+        pen_time(pen, flow->end_us);
+    }
+    PEN(pen, "}");
+}
+
+static void put_network(struct pen *pen, const struct flow *flow)
+{
+    const char *comma = "";
+    PEN(pen, ",\"network\":{");
+    if (flow->transport[0] != '\0') {
+        PEN(pen, "\"transport\":\"");
+        pen_str(pen, flow->transport);
+        PEN(pen, "\"");
+        comma = ",";
+    }
+    if (flow->direction != FLOW_DIRECTION_UNKNOWN) {
+        pen_str(pen, comma);
+        PEN(pen, "\"direction\":\"");
+        pen_str(pen, flow->direction == FLOW_EGRESS ? "egress" : "ingress");
+        PEN(pen, "\"");
+        comma = ",";
+    }
+    if (flow->has_bytes) {
+        pen_str(pen, comma);
+        PEN(pen, "\"bytes\":");
+        pen_uint(pen, flow->bytes);
+    }
+    PEN(pen, "}");
+}
+
+/* `"ip":…,"port":…,` with a comma after each. */
+static void put_end(struct pen *pen, const struct flow *flow, const struct addr *addr,
+                    uint16_t port)
+{
+    if (flow->has_pair) {
+        PEN(pen, "\"ip\":");
+        pen_addr(pen, addr);
+        PEN(pen, ",");
+    }
+    if (flow->has_ports) {
+        PEN(pen, "\"port\":");
+        pen_uint(pen, port);
+        PEN(pen, ",");
+    }
+}
+
+static void put_identity(struct pen *pen, struct buf *out, const char *key, struct text text)
+{
+    if (text.len > 0) {
+        pen_str(pen, key);
+        pen_json(pen, out, text);
+    }
+}
+
+static void put_source(struct pen *pen, struct buf *out, const struct flow *flow,
+                       struct text cluster)
+{
+    PEN(pen, ",\"source\":{");
+    put_end(pen, flow, &flow->source, flow->source_port);
+    PEN(pen, "\"k8s\":{\"cluster\":");
+    pen_json(pen, out, cluster);
+    put_identity(pen, out, ",\"namespace\":", flow->namespace);
+    put_identity(pen, out, ",\"pod\":", flow->pod);
+    put_identity(pen, out, ",\"workload\":", flow->workload);
+    PEN(pen, "}}");
+}
+
+static void put_destination(struct pen *pen, struct buf *out, const struct flow *flow,
+                            struct text domain, struct text registered)
+{
+    const char *kind = flow->has_pair ? flow_kind_name(&flow->destination) : NULL;
+    PEN(pen, ",\"destination\":{");
+    put_end(pen, flow, &flow->destination, flow->destination_port);
+    if (domain.data != NULL) {
+        PEN(pen, "\"domain\":");
+        pen_json(pen, out, domain);
+        PEN(pen, ",");
+    }
+    if (registered.data != NULL) {
+        PEN(pen, "\"registered_domain\":");
+        pen_json(pen, out, registered);
+        PEN(pen, ",");
+    }
+    if (kind != NULL) {
+        PEN(pen, "\"kind\":\"");
+        pen_str(pen, kind);
+        PEN(pen, "\",");
+    }
+    if (pen->at[-1] == ',') {
+        pen->at--;
+    }
+    PEN(pen, "}");
+}
+
+static void put_flow(struct sink *sink, struct buf *out, const struct flow_record *record,
+                     const struct attribution *attribution)
+{
+    const struct flow *flow = &record->flow;
+    struct text cluster = flow->cluster;
+    struct text registered;
+    struct text domain = sink_domain(sink, attribution, &registered);
+    struct pen pen;
+    if (cluster.len == 0) {
+        cluster = (struct text){sink->options.cluster, strlen(sink->options.cluster)};
+    }
+    if (!pen_begin(&pen, out,
+                   FIXED_ROOM + PEN_TEXT_ROOM(cluster.len) + PEN_TEXT_ROOM(flow->namespace.len) +
+                       PEN_TEXT_ROOM(flow->pod.len) + PEN_TEXT_ROOM(flow->workload.len) +
+                       PEN_TEXT_ROOM(domain.len) + PEN_TEXT_ROOM(registered.len))) {
+        return;
+    }
+    PEN(&pen, "{");
+    if (flow->start_us != 0) {
+        PEN(&pen, "\"@timestamp\":");
+        pen_time(&pen, flow->start_us);
+        PEN(&pen, ",");
+    }
+    put_event(&pen, flow);
+    put_network(&pen, flow);
+    put_source(&pen, out, flow, cluster);
+    put_destination(&pen, out, flow, domain, registered);
+    PEN(&pen, ",\"attribution\":");
+    pen_end(&pen, out);
+    attribution_json(out, attribution);
+    buf_add(out, "}\n", 2);
+}
+
+const struct sink_kind SINK_ECS = {
+    .name = "ecs",
+    .description = "JSON lines with ECS field names; the default in a pipe",
+    .flow = put_flow,
+};

@@ -1,0 +1,264 @@
+/* join/format.c -- the formats a flow record comes in: the list, and what they share
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "join/format.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Loki around journal JSON around a kernel line; deeper is nobody's. */
+enum { WRAPPERS_MAX = 3 };
+
+/* A line is taken for a format from this score on. */
+enum { SCORE_MIN = 25 };
+
+const struct format *const FORMATS[] = {
+    &FORMAT_HUBBLE, &FORMAT_KERNEL_LOG, &FORMAT_JOURNAL, &FORMAT_LOKI, &FORMAT_LOGCLI, NULL,
+};
+
+const char *skip_name(enum skip skip)
+{
+    static const char *const NAMES[SKIP_COUNT] = {
+        [SKIP_NOT_A_FLOW] = "not-a-flow", [SKIP_L7] = "l7",         [SKIP_REPLY] = "reply",
+        [SKIP_INGRESS] = "ingress",       [SKIP_REPEAT] = "repeat",
+    };
+    return NAMES[skip];
+}
+
+const struct format *format_by_name(const char *name)
+{
+    for (size_t i = 0; FORMATS[i] != NULL; i++) {
+        if (strcmp(FORMATS[i]->name, name) == 0) {
+            return FORMATS[i];
+        }
+    }
+    return NULL;
+}
+
+const struct format *format_of_line(struct parser *parser, struct text line)
+{
+    const struct format *best = NULL;
+    unsigned best_score = SCORE_MIN - 1;
+    for (size_t i = 0; FORMATS[i] != NULL; i++) {
+        unsigned score = FORMATS[i] == &FORMAT_LOKI ? 0 : FORMATS[i]->score(parser, line);
+        if (score > best_score) {
+            best = FORMATS[i];
+            best_score = score;
+        }
+    }
+    return best;
+}
+
+int parser_new(struct parser **out, const struct parser_options *options)
+{
+    struct parser *parser = calloc(1, sizeof(*parser));
+    *out = NULL;
+    if (parser == NULL) {
+        return -ENOMEM;
+    }
+    parser->options = *options;
+    if (json_parser_new(&parser->json, RECORD_LEN_MAX) != 0) {
+        free(parser);
+        return -ENOMEM;
+    }
+    *out = parser;
+    return 0;
+}
+
+void parser_free(struct parser **parser)
+{
+    if (*parser == NULL) {
+        return;
+    }
+    for (size_t i = 0; i < PATHS_COUNT; i++) {
+        json_paths_free(&(*parser)->paths[i]);
+    }
+    json_parser_free(&(*parser)->json);
+    free(*parser);
+    *parser = NULL;
+}
+
+int parser_parse(struct parser *parser, const struct format *format, bool only, struct arena *arena,
+                 struct flow_record *record)
+{
+    struct outer outer = {0};
+    struct text line = record->text;
+    parser->arena = arena;
+    record->kept = (struct text){NULL, 0};
+    record->fault = (struct text){NULL, 0};
+    record->doubtful = NULL;
+    record->flow = (struct flow){.sequence = record->number};
+    if (line.len > 0 && line.data[0] == '{') {
+        record->kept = line;
+    }
+    record->parsed = format->parse(parser, line, &outer, record);
+    if (record->parsed == PARSED_FOREIGN && !only && format != &FORMAT_LOKI) {
+        const struct format *other = format_of_line(parser, line);
+        if (other != NULL && other != format) {
+            record->parsed = other->parse(parser, line, &outer, record);
+        }
+    }
+    if (record->parsed == PARSED_FOREIGN) {
+        record->parsed = parse_bad(parser, record, "not a %s record", format->name);
+    }
+    if (record->parsed == PARSED_BAD && record->fault.data == NULL) {
+        return -ENOMEM;
+    }
+    return 0;
+}
+
+enum parsed parse_inner(struct parser *parser, struct text line, const struct outer *outer,
+                        struct flow_record *record)
+{
+    if (outer->depth > WRAPPERS_MAX) {
+        return parse_bad(parser, record, "wrapped more than %d times", WRAPPERS_MAX);
+    }
+    /* Most lines in a wrapper are the kernel's, and they can be told by their first octet. */
+    const struct format *format = &FORMAT_KERNEL_LOG;
+    if (line.len > 0 && line.data[0] == '{') {
+        format = format_of_line(parser, line);
+    }
+    /* Whatever else the system logged. */
+    return format != NULL ? format->parse(parser, line, outer, record)
+                          : parse_skip(record, SKIP_NOT_A_FLOW);
+}
+
+enum parsed parse_bad(struct parser *parser, struct flow_record *record, const char *format, ...)
+{
+    enum { ROOM = 256 };
+    char *text = arena_take(parser->arena, ROOM);
+    if (text != NULL) {
+        va_list args;
+        va_start(args, format);
+        int len = vsnprintf(text, ROOM, format, args);
+        va_end(args);
+        size_t used = len < 0 ? 0 : len < ROOM ? (size_t)len : ROOM - 1;
+        arena_trim(parser->arena, ROOM, used);
+        record->fault = (struct text){text, used};
+    }
+    return PARSED_BAD;
+}
+
+enum parsed parse_skip(struct flow_record *record, enum skip skip)
+{
+    record->skip = skip;
+    return PARSED_SKIPPED;
+}
+
+int parse_json(struct parser *parser, int set, const char *const *pointers, size_t count,
+               struct text line, struct json_value *values, struct flow_record *record)
+{
+    if (line.len == 0 || line.data[0] != '{') {
+        return PARSED_FOREIGN;
+    }
+    if (parser->paths[set] == NULL && json_paths_new(&parser->paths[set], pointers, count) != 0) {
+        return PARSED_BAD;
+    }
+    struct json_fault fault;
+    int err = json_parse(parser->json, parser->paths[set], line.data, line.len, values, &fault);
+    if (err == 0) {
+        return 0;
+    }
+    if (record != NULL && err != -ENOMEM) {
+        parse_bad(parser, record, "not valid JSON at byte %zu: %s", fault.offset + 1, fault.what);
+    }
+    return PARSED_BAD;
+}
+
+struct text parse_text(struct parser *parser, const struct json_value *value)
+{
+    struct text none = {NULL, 0};
+    if (value->type != JSON_STRING) {
+        return none;
+    }
+    if (!value->escaped) {
+        return value->text;
+    }
+    char *text = arena_take(parser->arena, value->text.len);
+    if (text == NULL) {
+        return none;
+    }
+    size_t len = json_unescape(value, text);
+    arena_trim(parser->arena, value->text.len, len == SIZE_MAX ? 0 : len);
+    return len == SIZE_MAX ? none : (struct text){text, len};
+}
+
+/* Absent, null, "" and "-" are how aggregation leaves an address out. */
+static bool is_missing(struct text text)
+{
+    return text.data == NULL || text.len == 0 || (text.len == 1 && text.data[0] == '-');
+}
+
+void parse_pair(struct flow_record *record, struct text source, struct text destination)
+{
+    struct flow *flow = &record->flow;
+    if (is_missing(source) || is_missing(destination)) {
+        flow->unjoinable = "no-address";
+    } else if (!addr_parse(&flow->source, source.data, source.len)) {
+        flow->unjoinable = "bad-address";
+        record->doubtful = "the source is no IP address";
+    } else if (!addr_parse(&flow->destination, destination.data, destination.len)) {
+        flow->unjoinable = "bad-address";
+        record->doubtful = "the destination is no IP address";
+    } else {
+        flow->has_pair = true;
+    }
+}
+
+void parse_time(struct flow_record *record, int64_t time_us)
+{
+    struct flow *flow = &record->flow;
+    flow->start_us = flow->end_us = time_us;
+    if (time_us == 0 && flow->unjoinable == NULL) {
+        flow->unjoinable = "no-time";
+    }
+}
+
+/* IANA protocol numbers and the names that netfilter and Hubble print for them. */
+static const struct {
+    const char *as;
+    const char *ecs;
+} PROTOCOLS[] = {
+    {"TCP", "tcp"},
+    {"6", "tcp"},
+    {"UDP", "udp"},
+    {"17", "udp"},
+    {"ICMP", "icmp"},
+    {"1", "icmp"},
+    {"ICMPv6", "ipv6-icmp"},
+    {"58", "ipv6-icmp"},
+    {"SCTP", "sctp"},
+    {"132", "sctp"},
+    {"UDPLITE", "udplite"},
+    {"136", "udplite"},
+    {"ESP", "esp"},
+    {"50", "esp"},
+    {"AH", "ah"},
+    {"51", "ah"},
+    {"47", "gre"},
+    {"2", "igmp"},
+    {"4", "ipv4"},
+    {"41", "ipv6"},
+};
+
+void parse_transport(struct flow *flow, struct text protocol)
+{
+    const char *name = protocol.data;
+    size_t len = protocol.len;
+    for (size_t i = 0; i < sizeof(PROTOCOLS) / sizeof(PROTOCOLS[0]); i++) {
+        if (strlen(PROTOCOLS[i].as) == protocol.len &&
+            memcmp(PROTOCOLS[i].as, protocol.data, protocol.len) == 0) {
+            name = PROTOCOLS[i].ecs;
+            len = strlen(name);
+            break;
+        }
+    }
+    len = len < sizeof(flow->transport) ? len : sizeof(flow->transport) - 1;
+    if (len > 0) {
+        memcpy(flow->transport, name, len);
+    }
+    flow->transport[len] = '\0';
+}

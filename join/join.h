@@ -1,0 +1,73 @@
+/* join/join.h -- flow records in, named flows out
+ * SPDX-License-Identifier: Apache-2.0
+ *
+ * One batch after the other goes through: cut (reader), parsed, repeats sorted out, asked, given
+ * out (sink). Only the repeats look from one record to another.
+ *
+ * Threads: a run belongs to the thread that calls it.
+ */
+#pragma once
+
+#include "join/attribute.h"
+#include "join/format.h"
+#include "join/sink.h"
+
+/* Where questions are answered. `ask` calls `answered` once for each of `count` questions, in
+ * order, with an attribution that lives until it returns. Returns 0; a negative error with a reason
+ * in `why`; or what `answered` returned if that was not 0. */
+typedef int (*join_answered_fn)(void *ctx, size_t number, const struct attribution *attribution);
+struct join_oracle {
+    int (*ask)(void *oracle, const struct question *questions, size_t count,
+               join_answered_fn answered, void *ctx, struct why *why);
+    void *oracle;
+};
+
+/* Where the result goes: writes all of it, returns 0 or a negative error. */
+typedef int (*join_write_fn)(void *ctx, const char *bytes, size_t len);
+
+struct join_totals {
+    uint64_t flows; /* given out */
+    uint64_t verdicts[VERDICT_COUNT];
+    uint64_t skipped[SKIP_COUNT];
+    uint64_t bad;    /* records that could not be read, and flows with a field that is nonsense */
+    uint64_t inputs; /* that could be opened */
+    uint64_t bad_inputs;
+    uint64_t bytes; /* read from disk */
+};
+
+struct join_options {
+    const char *cluster;         /* asked in, and named where a record names none */
+    const struct format *format; /* NULL: by content */
+    const struct sink_kind *sink;
+    struct sink_options sink_options;
+    struct parser_options parser_options;
+    struct join_oracle oracle;
+    join_write_fn write;
+    void *write_ctx;
+    /* Says one sentence about bad input; may be NULL. */
+    void (*warn)(void *ctx, const char *text);
+    /* Called after each batch; may be NULL. */
+    void (*progress)(void *ctx, const struct join_totals *totals);
+    void *report_ctx; /* of warn and progress */
+};
+
+struct join;
+
+/* `options` is copied, what it points to is borrowed until join_free. Returns 0 or -ENOMEM. */
+int join_new(struct join **join, const struct join_options *options);
+void join_free(struct join **join);
+
+/* Reads one input to its end (a path as in struct source_list). Bad input is warned of, counted,
+ * and no error. Returns 0; W_EUSAGE where the sink keeps JSON and the input is not; the error of
+ * the oracle or of `write`; -ENOMEM. `why` has a sentence for all but -ENOMEM and `write`. */
+int join_input(struct join *join, const char *path, struct why *why);
+
+const struct join_totals *join_totals(const struct join *join);
+
+/* An oracle that asks an index. `now_us` is what is recent; the view is the attributor's. */
+struct join_index {
+    struct attributor *attributor;
+    int64_t now_us;
+};
+int join_ask_index(void *index, const struct question *questions, size_t count,
+                   join_answered_fn answered, void *ctx, struct why *why);

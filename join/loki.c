@@ -1,0 +1,181 @@
+/* join/loki.c -- the entries of a Loki response, without holding the response
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "join/loki.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "join/format.h"
+
+/* The first member of `text` and what its value begins with: `{ "status" : "success"`. */
+static bool begins_with_member(struct text text, const char *key, const char *value)
+{
+    const char *const parts[] = {"{", key, ":", value};
+    size_t at = 0;
+    for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
+        while (at < text.len && memchr(" \t\r\n", text.data[at], 4) != NULL) {
+            at++;
+        }
+        size_t len = strlen(parts[i]);
+        if (text.len - at < len || memcmp(text.data + at, parts[i], len) != 0) {
+            return false;
+        }
+        at += len;
+    }
+    return true;
+}
+
+bool loki_sniff(struct text head)
+{
+    return begins_with_member(head, "\"status\"", "\"") ||
+           begins_with_member(head, "\"streams\"", "[") ||
+           (begins_with_member(head, "\"data\"", "{") &&
+            memmem(head.data, head.len, "\"result", 7) != NULL);
+}
+
+void loki_init(struct loki *loki)
+{
+    *loki = (struct loki){.entry.max = RECORD_LEN_MAX};
+}
+
+void loki_fini(struct loki *loki)
+{
+    buf_fini(&loki->entry);
+}
+
+void loki_push(struct loki *loki, const char *data, size_t len)
+{
+    loki->in = data;
+    loki->in_len = len;
+}
+
+bool loki_whole(const struct loki *loki)
+{
+    return loki->depth == 0;
+}
+
+static bool is_key(const struct loki_level *level, const char *key)
+{
+    return level->kind == '{' && level->key_len == strlen(key) &&
+           memcmp(level->key, key, level->key_len) == 0;
+}
+
+/* True if an array that opens now is an entry: in "values" of an element of "result" or "streams".
+ */
+static bool entry_opens(const struct loki *loki)
+{
+    const struct loki_level *top = loki->levels + loki->depth;
+    return loki->depth >= 4 && top[-1].kind == '[' && is_key(&top[-2], "values") &&
+           top[-3].kind == '[' && (is_key(&top[-4], "result") || is_key(&top[-4], "streams"));
+}
+
+static enum loki_event fail(struct loki *loki, const char *what)
+{
+    loki->what = what;
+    loki->in_len = 0;
+    return LOKI_ERROR;
+}
+
+/* One octet within a string. */
+static void string_octet(struct loki *loki, char c)
+{
+    struct loki_level *level = &loki->levels[loki->depth - 1];
+    if (loki->escaped) {
+        loki->escaped = false;
+    } else if (c == '\\') {
+        loki->escaped = true;
+    } else if (c == '"') {
+        loki->in_string = false;
+        loki->key_next = false;
+        return;
+    }
+    if (loki->reading_key && level->key_len < LOKI_KEY_MAX) {
+        level->key[level->key_len++] = c;
+    }
+}
+
+/* One octet outside of strings; false if it cannot stand there. */
+static bool structure_octet(struct loki *loki, char c)
+{
+    struct loki_level *level = loki->depth > 0 ? &loki->levels[loki->depth - 1] : NULL;
+    switch (c) {
+    case '"':
+        if (level == NULL) {
+            return false;
+        }
+        loki->in_string = true;
+        loki->reading_key = loki->key_next;
+        level->key_len = loki->key_next ? 0 : level->key_len;
+        return true;
+    case '{':
+    case '[':
+        if (loki->depth == LOKI_DEPTH_MAX || (level == NULL && c == '[')) {
+            return false;
+        }
+        loki->levels[loki->depth++] = (struct loki_level){.kind = c};
+        loki->key_next = c == '{';
+        return true;
+    case '}':
+    case ']':
+        if (level == NULL || level->kind != (c == '}' ? '{' : '[')) {
+            return false;
+        }
+        loki->depth--;
+        loki->key_next = false;
+        return true;
+    case ',':
+        loki->key_next = level != NULL && level->kind == '{';
+        return level != NULL;
+    default:
+        return level != NULL || memchr(" \t\r\n", c, 4) != NULL;
+    }
+}
+
+/* Ends the entry in hand. */
+static enum loki_event end_entry(struct loki *loki, struct text *entry)
+{
+    loki->entry_depth = 0;
+    if (loki->entry.err == -ENOMEM) {
+        return fail(loki, "memory is short");
+    }
+    if (loki->entry.err != 0) {
+        return LOKI_OVERSIZE;
+    }
+    *entry = (struct text){loki->entry.data, loki->entry.len};
+    return LOKI_ENTRY;
+}
+
+enum loki_event loki_next(struct loki *loki, struct text *entry)
+{
+    size_t start = 0; /* of what is not yet copied to the entry */
+    for (size_t i = 0; i < loki->in_len; i++) {
+        char c = loki->in[i];
+        if (loki->in_string) {
+            string_octet(loki, c);
+            continue;
+        }
+        bool opens = c == '[' && loki->entry_depth == 0 && entry_opens(loki);
+        if (!structure_octet(loki, c)) {
+            loki->offset += i;
+            return fail(loki, "not a Loki response");
+        }
+        if (opens) {
+            loki->entry_depth = loki->depth;
+            buf_reset(&loki->entry);
+            start = i;
+        } else if (loki->entry_depth > loki->depth) {
+            buf_add(&loki->entry, loki->in + start, i + 1 - start);
+            loki->in += i + 1;
+            loki->in_len -= i + 1;
+            loki->offset += i + 1;
+            return end_entry(loki, entry);
+        }
+    }
+    if (loki->entry_depth != 0) {
+        buf_add(&loki->entry, loki->in + start, loki->in_len - start);
+    }
+    loki->offset += loki->in_len;
+    loki->in_len = 0;
+    return LOKI_AGAIN;
+}

@@ -1,0 +1,388 @@
+/* join/reader.c -- one input as batches of records
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "join/reader.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Lines looked at to find the format, and octets gathered for it where they come at once. */
+enum { SNIFF_LINES = 32, SNIFF_LEN = 64 * 1024, SNIFF_DOCUMENT_LEN = 64 };
+
+/* Records of a batch: bounds the memory where lines are empty or short. */
+enum { BATCH_RECORDS_MAX = 8192 };
+
+struct reader {
+    struct input *input;
+    const struct format *format;
+    bool only;
+    bool document; /* entries of a document, not lines */
+    bool at_end;
+    bool overlong; /* within a line that is passed over */
+    int failed;    /* error to be returned once all whole records are out */
+    struct why why;
+    uint64_t number;
+    struct loki loki;
+    char *carry; /* owned: read, but not given out */
+    size_t carry_len;
+    size_t carry_cap;
+};
+
+/* ---- The bytes ---- */
+
+static int reserve(char **data, size_t *cap, size_t need)
+{
+    if (need <= *cap) {
+        return 0;
+    }
+    size_t size = *cap == 0 ? SNIFF_LEN : *cap;
+    while (size < need) {
+        size *= 2;
+    }
+    char *grown = realloc(*data, size);
+    if (grown == NULL) {
+        return -ENOMEM;
+    }
+    *data = grown;
+    *cap = size;
+    return 0;
+}
+
+/* Reads once. An error becomes the end: it is told after the last record. */
+static size_t read_once(struct reader *reader, char *data, size_t len)
+{
+    if (reader->at_end) {
+        return 0;
+    }
+    int64_t got = input_read(reader->input, data, len, &reader->why);
+    if (got <= 0) {
+        reader->at_end = true;
+        reader->failed = got < 0 ? (int)got : 0;
+        return 0;
+    }
+    return (size_t)got;
+}
+
+static bool has_line(const struct reader *reader)
+{
+    return memchr(reader->carry, '\n', reader->carry_len) != NULL;
+}
+
+/* Reads until there is enough to tell the format by: a whole line, or its beginning. */
+static int read_head(struct reader *reader)
+{
+    int err = reserve(&reader->carry, &reader->carry_cap, SNIFF_LEN);
+    while (err == 0 && !reader->at_end) {
+        reader->carry_len +=
+            read_once(reader, reader->carry + reader->carry_len, SNIFF_LEN - reader->carry_len);
+        if (reader->carry_len == SNIFF_LEN ||
+            (reader->carry_len >= SNIFF_DOCUMENT_LEN && has_line(reader))) {
+            break;
+        }
+    }
+    return err;
+}
+
+/* ---- The format ---- */
+
+static struct text trim(const char *data, size_t len)
+{
+    while (len > 0 && (data[len - 1] == '\r' || data[len - 1] == ' ' || data[len - 1] == '\t')) {
+        len--;
+    }
+    return (struct text){data, len};
+}
+
+static bool loki_forced(const struct reader *reader)
+{
+    return reader->only && reader->format == &FORMAT_LOKI;
+}
+
+/* Why no line of the head is of a known format. */
+static int unknown(const struct reader *reader, uint64_t line, struct why *why)
+{
+    char tried[128] = "";
+    for (size_t i = 0; FORMATS[i] != NULL; i++) {
+        size_t len = strlen(tried);
+        snprintf(tried + len, sizeof(tried) - len, "%s%s", len > 0 ? ", " : "", FORMATS[i]->name);
+    }
+    return why_set(why, W_EFORMAT,
+                   "%s: line %llu is of no known format (tried %s); name it with --from FORMAT",
+                   input_name(reader->input), (unsigned long long)line, tried);
+}
+
+/* Takes the format of the first line that has one. */
+static int find_format(struct reader *reader, struct parser *parser, struct why *why)
+{
+    uint64_t first = 0; /* line that was none */
+    const char *at = reader->carry;
+    const char *end = at + reader->carry_len;
+    struct arena arena = {0};
+    parser->arena = &arena;
+    for (uint64_t number = 1; number <= SNIFF_LINES && at < end && reader->format == NULL;
+         number++) {
+        const char *stop = memchr(at, '\n', (size_t)(end - at));
+        struct text line = trim(at, (size_t)((stop != NULL ? stop : end) - at));
+        if (line.len > 0) {
+            reader->format = format_of_line(parser, line);
+            first = first == 0 ? number : first;
+        }
+        at = stop != NULL ? stop + 1 : end;
+    }
+    parser->arena = NULL;
+    arena_fini(&arena);
+    return reader->format == NULL && first != 0 ? unknown(reader, first, why) : 0;
+}
+
+int reader_open(struct reader **out, const char *path, const struct format *forced,
+                struct parser *parser, struct why *why)
+{
+    struct reader *reader = calloc(1, sizeof(*reader));
+    *out = NULL;
+    if (reader == NULL) {
+        return -ENOMEM;
+    }
+    int err = input_open(&reader->input, path, why);
+    if (err == 0) {
+        reader->format = forced;
+        reader->only = forced != NULL;
+        parser->year_near_us = input_time_us(reader->input);
+        loki_init(&reader->loki);
+        err = read_head(reader);
+    }
+    if (err == 0) {
+        struct text head = {reader->carry, reader->carry_len};
+        reader->document = loki_forced(reader) || (forced == NULL && loki_sniff(head));
+        reader->format = reader->document ? &FORMAT_LOKI : forced;
+        err = reader->format == NULL ? find_format(reader, parser, why) : 0;
+    }
+    if (err != 0) {
+        reader_close(&reader);
+        return err;
+    }
+    *out = reader;
+    return 0;
+}
+
+void reader_close(struct reader **out)
+{
+    if (*out != NULL) {
+        input_close(&(*out)->input);
+        loki_fini(&(*out)->loki);
+        free((*out)->carry);
+        free(*out);
+        *out = NULL;
+    }
+}
+
+const struct input *reader_input(const struct reader *reader)
+{
+    return reader->input;
+}
+
+const struct format *reader_format(const struct reader *reader)
+{
+    return reader->format;
+}
+
+const char *reader_unit(const struct reader *reader)
+{
+    return reader->document ? "entry" : "line";
+}
+
+/* ---- Batches ---- */
+
+void flow_batch_fini(struct flow_batch *batch)
+{
+    free(batch->records);
+    free(batch->text);
+    arena_fini(&batch->arena);
+    *batch = (struct flow_batch){0};
+}
+
+static struct flow_record *add_record(struct flow_batch *batch, struct text text, uint64_t number)
+{
+    if (batch->count == batch->cap) {
+        size_t cap = batch->cap == 0 ? 256 : batch->cap * 2;
+        struct flow_record *records = reallocarray(batch->records, cap, sizeof(*records));
+        if (records == NULL) {
+            return NULL;
+        }
+        batch->records = records;
+        batch->cap = cap;
+    }
+    struct flow_record *record = &batch->records[batch->count++];
+    record->text = text;
+    record->number = number;
+    record->parsed = PARSED_FLOW;
+    return record;
+}
+
+static int add_overlong(struct flow_batch *batch, uint64_t number)
+{
+    static const char WHAT[] = "longer than 1 MiB";
+    struct flow_record *record = add_record(batch, (struct text){NULL, 0}, number);
+    if (record == NULL) {
+        return -ENOMEM;
+    }
+    record->parsed = PARSED_BAD;
+    record->kept = (struct text){NULL, 0};
+    record->fault = (struct text){WHAT, sizeof(WHAT) - 1};
+    return 0;
+}
+
+/* Cuts whole lines off batch->text[0..len-1]; `*used` is how much of it they take. */
+static int cut_lines(struct reader *reader, struct flow_batch *batch, size_t len, size_t *used)
+{
+    const char *at = batch->text;
+    const char *end = at + len;
+    while (at < end && batch->count < BATCH_RECORDS_MAX) {
+        const char *stop = memchr(at, '\n', (size_t)(end - at));
+        if (stop == NULL && !reader->at_end) {
+            break;
+        }
+        stop = stop != NULL ? stop : end;
+        struct text line = trim(at, (size_t)(stop - at));
+        at = stop < end ? stop + 1 : end;
+        if (reader->overlong) {
+            reader->overlong = false;
+            continue;
+        }
+        reader->number++;
+        if (line.len > RECORD_LEN_MAX) {
+            if (add_overlong(batch, reader->number) != 0) {
+                return -ENOMEM;
+            }
+        } else if (line.len > 0 && add_record(batch, line, reader->number) == NULL) {
+            return -ENOMEM;
+        }
+    }
+    *used = (size_t)(at - batch->text);
+    return 0;
+}
+
+/* Moves what is left of the text to the carry; a line that is already too long is dropped. */
+static int keep_rest(struct reader *reader, struct flow_batch *batch, size_t used, size_t len)
+{
+    size_t rest = len - used;
+    const char *text = batch->text + used;
+    if (rest > RECORD_LEN_MAX && memchr(text, '\n', rest) == NULL) {
+        if (!reader->overlong) {
+            reader->overlong = true;
+            reader->number++;
+            if (add_overlong(batch, reader->number) != 0) {
+                return -ENOMEM;
+            }
+        }
+        rest = 0;
+    }
+    if (reserve(&reader->carry, &reader->carry_cap, rest) != 0) {
+        return -ENOMEM;
+    }
+    if (rest > 0) {
+        memcpy(reader->carry, text, rest);
+    }
+    reader->carry_len = rest;
+    return 0;
+}
+
+/* One read, and the lines that are whole after it. */
+static int next_lines(struct reader *reader, struct flow_batch *batch)
+{
+    size_t len = reader->carry_len;
+    size_t used = 0;
+    if (reserve(&batch->text, &batch->text_cap, len + READER_BATCH_LEN) != 0) {
+        return -ENOMEM;
+    }
+    memcpy(batch->text, reader->carry, len);
+    reader->carry_len = 0;
+    /* What was carried over may hold lines enough. */
+    if (len < READER_BATCH_LEN || memchr(batch->text, '\n', len) == NULL) {
+        len += read_once(reader, batch->text + len, READER_BATCH_LEN);
+    }
+    int err = cut_lines(reader, batch, len, &used);
+    return err != 0 ? err : keep_rest(reader, batch, used, len);
+}
+
+/* Takes entries until the batch is full or the pushed text is used up. */
+static int take_entries(struct reader *reader, struct flow_batch *batch, size_t *taken)
+{
+    struct text entry;
+    for (;;) {
+        enum loki_event event = LOKI_AGAIN;
+        if (*taken < READER_BATCH_LEN && batch->count < BATCH_RECORDS_MAX) {
+            event = loki_next(&reader->loki, &entry);
+        }
+        if (event == LOKI_AGAIN) {
+            return 0;
+        }
+        if (event == LOKI_ERROR) {
+            reader->at_end = true;
+            reader->carry_len = 0;
+            reader->failed =
+                why_set(&reader->why, W_ESYNTAX, "%s: byte %llu: %s", input_name(reader->input),
+                        (unsigned long long)reader->loki.offset + 1, reader->loki.what);
+            return 0;
+        }
+        reader->number++;
+        if (event == LOKI_OVERSIZE) {
+            if (add_overlong(batch, reader->number) != 0) {
+                return -ENOMEM;
+            }
+            continue;
+        }
+        *taken += entry.len;
+        entry = arena_copy(&batch->arena, entry);
+        if (entry.data == NULL || add_record(batch, entry, reader->number) == NULL) {
+            return -ENOMEM;
+        }
+    }
+}
+
+/* The carry is what was pushed; loki.in_len tells how much of it is still to be read. */
+static int next_entries(struct reader *reader, struct flow_batch *batch)
+{
+    size_t taken = 0;
+    if (reader->loki.in_len == 0 && reader->carry_len > 0) {
+        loki_push(&reader->loki, reader->carry, reader->carry_len);
+        reader->carry_len = 0;
+    } else if (reader->loki.in_len == 0) {
+        size_t got = read_once(reader, reader->carry, reader->carry_cap);
+        loki_push(&reader->loki, reader->carry, got);
+    }
+    int err = take_entries(reader, batch, &taken);
+    if (err == 0 && reader->at_end && reader->failed == 0 && reader->loki.in_len == 0 &&
+        !loki_whole(&reader->loki)) {
+        reader->failed = why_set(&reader->why, W_EDAMAGED, "%s: the Loki response ends early",
+                                 input_name(reader->input));
+    }
+    return err;
+}
+
+static bool has_more(const struct reader *reader)
+{
+    return !reader->at_end || reader->carry_len > 0 || reader->loki.in_len > 0;
+}
+
+int reader_next(struct reader *reader, struct flow_batch *batch, struct why *why)
+{
+    int err = 0;
+    batch->count = 0;
+    batch->format = reader->format;
+    batch->only = reader->only;
+    arena_reset(&batch->arena);
+    while (err == 0 && batch->count == 0 && has_more(reader)) {
+        err = reader->document ? next_entries(reader, batch) : next_lines(reader, batch);
+    }
+    if (err != 0 || batch->count > 0) {
+        return err != 0 ? err : 1;
+    }
+    err = reader->failed;
+    reader->failed = 0;
+    if (err != 0 && why != NULL) {
+        *why = reader->why;
+    }
+    return err;
+}

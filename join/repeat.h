@@ -1,0 +1,27 @@
+/* join/repeat.h -- the same 5-tuple again
+ * SPDX-License-Identifier: Apache-2.0
+ *
+ * A SYN that is sent again, a connection seen at several points: within REPEAT_US of the first
+ * record of a 5-tuple, by the times of the records and in either direction, because logs are not
+ * strictly in order. Memory is bounded: what is forgotten early is at worst given out twice.
+ *
+ * Threads: a memory belongs to one thread at a time.
+ */
+#pragma once
+
+#include <stdbool.h>
+
+#include "base/clock.h"
+#include "join/flow.h"
+
+#define REPEAT_US (5 * US_PER_S)
+
+struct repeats;
+
+/* Returns 0 or -ENOMEM. */
+int repeats_new(struct repeats **repeats);
+void repeats_free(struct repeats **repeats);
+
+/* True if the flow repeats one that was asked before and was none; else it is remembered. Flows
+ * without addresses or time, and aggregates, never repeat. */
+bool repeats_seen(struct repeats *repeats, const struct flow *flow);
