@@ -143,9 +143,11 @@ static bool parse_rfc3339(int64_t *time_us, struct scan *scan, int32_t zone_s)
     int64_t fraction = scan_fraction(scan);
     int64_t zone = scan_zone(scan, zone_s);
     static const uint8_t DAYS[] = {31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
+    bool leap_year = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
     /* Second 60 is a leap second and is counted into the next minute (RFC 3339 section 5.7). */
     if (scan->bad || scan->at != scan->end || month < 1 || month > 12 || day < 1 ||
-        day > DAYS[month - 1] || hour > 23 || minute > 59 || second > 60) {
+        day > DAYS[month - 1] || (month == 2 && day == 29 && !leap_year) || hour > 23 ||
+        minute > 59 || second > 60) {
         return false;
     }
     int64_t seconds =
