@@ -27,6 +27,8 @@ struct sample {
 };
 
 static uint8_t answer[ANSWER_BYTES_MAX];
+/* Takes the results, so that the compiler cannot drop the work. */
+static volatile size_t sink;
 
 static double now_ns(void)
 {
@@ -35,7 +37,6 @@ static double now_ns(void)
     return (double)t.tv_sec * 1e9 + (double)t.tv_nsec;
 }
 
-/* The result keeps the compiler from dropping the work. */
 static size_t decode_tap(const struct fs_frame *frame)
 {
     struct dnstap_message m;
@@ -82,7 +83,6 @@ static size_t reference_all(const struct fs_frame *frame)
 
 static double measure(const struct sample *s, int rounds, size_t (*decode)(const struct fs_frame *))
 {
-    volatile size_t sink = 0;
     double begin = now_ns();
     for (int round = 0; round < rounds; round++) {
         for (size_t i = 0; i < s->count; i++) {
