@@ -25,7 +25,7 @@ extern "C" {
 #endif
 
 #define JSON_DEPTH_MAX 64
-#define JSON_PATHS_MAX 64
+#define JSON_PATHS_MAX 96
 #define JSON_KEY_MAX 63
 
 enum json_type {

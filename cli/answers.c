@@ -1,0 +1,188 @@
+/* cli/answers.c -- where a join gets its answers: an index, captures, or a service
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "cli/answers.h"
+
+#include <errno.h>
+#include <ftw.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "cli/answers_remote.h"
+#include "cli/source.h"
+#include "collector/ingest.h"
+
+struct answers {
+    const struct settings *settings;
+    struct source source;
+    struct remote_answers *remote; /* NULL: an index of this machine */
+    struct attributor *attributor;
+    struct join_index index;
+    bool doubtful;
+    bool watching;  /* the thread that waits for signals was started */
+    char dir[4096]; /* of the index made of captures; "" if there is none */
+};
+
+/* ---- The index made of captures ---- */
+
+static int remove_one(const char *path, const struct stat *st, int type, struct FTW *walk)
+{
+    (void)st;
+    (void)type;
+    (void)walk;
+    remove(path);
+    return 0;
+}
+
+static void remove_dir(const char *dir)
+{
+    enum { OPEN_DIRS = 8 };
+    if (dir[0] != '\0') {
+        nftw(dir, remove_one, OPEN_DIRS, FTW_DEPTH | FTW_PHYS);
+    }
+}
+
+static void ending_signals(sigset_t *set)
+{
+    sigemptyset(set);
+    sigaddset(set, SIGINT);
+    sigaddset(set, SIGTERM);
+    sigaddset(set, SIGHUP);
+}
+
+/* Waits for a signal that ends the process and removes the index first. */
+static void *wait_for_signal(void *dir)
+{
+    sigset_t set;
+    int number;
+    ending_signals(&set);
+    if (sigwait(&set, &number) == 0) {
+        remove_dir(dir);
+        signal(number, SIG_DFL);
+        pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+        raise(number);
+        _exit(128 + number);
+    }
+    return NULL;
+}
+
+static int make_dir(struct answers *answers, struct why *why)
+{
+    const char *tmp = getenv("TMPDIR");
+    sigset_t set;
+    pthread_t thread;
+    snprintf(answers->dir, sizeof(answers->dir), "%s/whither-join-XXXXXX",
+             tmp != NULL && tmp[0] != '\0' ? tmp : "/tmp");
+    ending_signals(&set);
+    pthread_sigmask(SIG_BLOCK, &set, NULL);
+    if (mkdtemp(answers->dir) == NULL) {
+        int err = -errno;
+        why_set(why, err, "%s: %s (TMPDIR names another place)", answers->dir, strerror(errno));
+        answers->dir[0] = '\0';
+        return err;
+    }
+    int err = -pthread_create(&thread, NULL, wait_for_signal, answers->dir);
+    if (err == 0) {
+        pthread_detach(thread);
+        answers->watching = true;
+    }
+    return err;
+}
+
+static int load(struct answers *answers, struct ingest *ingest, const char *path, struct why *why)
+{
+    struct capture_options options = {.cluster = answers->settings->cluster, .peer = path};
+    struct capture_summary summary;
+    struct why what = {""};
+    int err = ingest_file(ingest, path, &options, &summary, &what);
+    if (err == W_ESYNTAX) {
+        fprintf(stderr, "whither join: %s: %s\n", path, what.text);
+        answers->doubtful = true;
+        return 0;
+    }
+    return err == 0
+               ? 0
+               : why_set(why, err, "%s: %s", path, what.text[0] != '\0' ? what.text : err_str(err));
+}
+
+static int open_captures(struct answers *answers, struct why *why)
+{
+    const struct string_list *captures = &answers->settings->captures;
+    struct ingest *ingest = NULL;
+    int err = make_dir(answers, why);
+    err = err != 0 ? err : store_open(&answers->source.store, answers->dir, STORE_WRITE, NULL, why);
+    err = err != 0 ? err : ingest_new(&ingest, answers->source.store, NULL, NULL);
+    for (size_t i = 0; i < captures->count && err == 0; i++) {
+        err = load(answers, ingest, captures->items[i], why);
+    }
+    err = err != 0 ? err : ingest_finish(ingest, why);
+    ingest_free(&ingest);
+    return err != 0 ? err : store_view_new(answers->source.store, &answers->source.view);
+}
+
+/* ---- All three ---- */
+
+static int open_index(struct answers *answers, struct why *why)
+{
+    const struct settings *settings = answers->settings;
+    struct attribute_params params = settings_attribution(settings);
+    int err = settings->captures.count > 0 ? open_captures(answers, why)
+                                           : source_open(&answers->source, settings, why);
+    if (err == 0 && settings->captures.count == 0 && !source_has_answers(&answers->source, why)) {
+        err = -ENOENT;
+    }
+    err = err != 0 ? err : attributor_new(&answers->attributor, answers->source.view, &params);
+    answers->index = (struct join_index){answers->attributor, clock_now_us()};
+    return err;
+}
+
+int answers_open(struct answers **out, const struct settings *settings, struct why *why)
+{
+    struct answers *answers = calloc(1, sizeof(*answers));
+    *out = answers;
+    if (answers == NULL) {
+        return -ENOMEM;
+    }
+    answers->settings = settings;
+    int err = settings->server != NULL ? remote_answers_new(&answers->remote, settings, why)
+                                       : open_index(answers, why);
+    if (err != 0) {
+        answers_close(out);
+    }
+    return err;
+}
+
+void answers_close(struct answers **out)
+{
+    struct answers *answers = *out;
+    if (answers == NULL) {
+        return;
+    }
+    remote_answers_free(&answers->remote);
+    attributor_free(&answers->attributor);
+    source_close(&answers->source);
+    remove_dir(answers->dir);
+    *out = NULL;
+    /* The thread that waits for signals still names the folder. */
+    if (!answers->watching) {
+        free(answers);
+    }
+}
+
+struct join_oracle answers_oracle(struct answers *answers)
+{
+    if (answers->remote != NULL) {
+        return (struct join_oracle){remote_answers_ask, answers->remote};
+    }
+    return (struct join_oracle){join_ask_index, &answers->index};
+}
+
+bool answers_doubtful(const struct answers *answers)
+{
+    return answers != NULL && answers->doubtful;
+}

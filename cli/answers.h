@@ -1,0 +1,27 @@
+/* cli/answers.h -- where a join gets its answers: an index, captures, or a service
+ * SPDX-License-Identifier: Apache-2.0
+ *
+ * --dnstap FILE makes an index in a folder of its own under $TMPDIR, which goes with the process
+ * even if a signal ends it.
+ *
+ * Threads: as its caller. For captures, one thread of ours waits for signals.
+ */
+#pragma once
+
+#include <stdbool.h>
+
+#include "cli/settings.h"
+#include "join/join.h"
+
+struct answers;
+
+/* Opens what the settings name; `settings` is borrowed until answers_close. Returns 0, or a
+ * negative error with one sentence in `why`. Damaged captures are told of on stderr and used as far
+ * as they are whole. */
+int answers_open(struct answers **answers, const struct settings *settings, struct why *why);
+/* *answers may be NULL. */
+void answers_close(struct answers **answers);
+
+struct join_oracle answers_oracle(struct answers *answers);
+/* A capture was damaged. NULL is fine. */
+bool answers_doubtful(const struct answers *answers);

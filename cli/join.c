@@ -1,0 +1,307 @@
+/* cli/join.c -- whither join: flow records in, named flows out
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "join/join.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "cli/answers.h"
+#include "cli/commands.h"
+#include "join/source.h"
+
+#define PROGRESS_EVERY_US (US_PER_S / 5)
+
+/* ---- What is said on stderr ---- */
+
+struct report {
+    const struct settings *settings;
+    const struct source_list *sources;
+    int64_t start_us; /* monotonic */
+    int64_t shown_us; /* when progress was shown last, 0: it is not on the terminal */
+};
+
+static void clear_progress(struct report *report)
+{
+    if (report->shown_us != 0) {
+        fputs("\r\033[K", stderr);
+        report->shown_us = 0;
+    }
+}
+
+static void on_warning(void *ctx, const char *text)
+{
+    struct report *report = ctx;
+    if (!report->settings->quiet) {
+        clear_progress(report);
+        fprintf(stderr, "whither join: %s\n", text);
+    }
+}
+
+/* "1234567 flows, 45 % of 1200 MB, 310 k flows/s, 12 s left" */
+static void on_progress(void *ctx, const struct join_totals *totals)
+{
+    struct report *report = ctx;
+    int64_t now_us = clock_monotonic_us();
+    int64_t since_us = report->shown_us != 0 ? report->shown_us : report->start_us;
+    if (!report->settings->progress || now_us - since_us < PROGRESS_EVERY_US) {
+        return;
+    }
+    double seconds = (double)(now_us - report->start_us) / (double)US_PER_S;
+    fprintf(stderr, "\r\033[K%" PRIu64 " flows, %.0f/s", totals->flows,
+            (double)totals->flows / seconds);
+    if (report->sources->bytes > totals->bytes && totals->bytes > 0) {
+        double done = (double)totals->bytes / (double)report->sources->bytes;
+        fprintf(stderr, ", %.0f %% of %.1f MB, %.0f s left", done * 100,
+                (double)report->sources->bytes / 1e6, seconds * (1 - done) / done);
+    }
+    fflush(stderr);
+    report->shown_us = now_us;
+}
+
+static const char *list_item(bool *first)
+{
+    const char *text = *first ? ": " : ", ";
+    *first = false;
+    return text;
+}
+
+/* The final count: one line of flows by verdict, one each of what was left out and was bad. */
+static void print_totals(const struct report *report, const struct join_totals *totals)
+{
+    uint64_t skipped = 0;
+    bool first = true;
+    if (report->settings->quiet) {
+        return;
+    }
+    fprintf(stderr, "whither join: %" PRIu64 " flow%s", totals->flows,
+            totals->flows == 1 ? "" : "s");
+    for (int verdict = 0; verdict < VERDICT_COUNT; verdict++) {
+        if (totals->verdicts[verdict] > 0) {
+            fprintf(stderr, "%s%" PRIu64 " %s", list_item(&first), totals->verdicts[verdict],
+                    verdict_name((enum verdict)verdict));
+        }
+    }
+    for (int skip = 0; skip < SKIP_COUNT; skip++) {
+        skipped += totals->skipped[skip];
+    }
+    first = true;
+    if (skipped > 0) {
+        fprintf(stderr, "\nwhither join: %" PRIu64 " left out", skipped);
+    }
+    for (int skip = 0; skip < SKIP_COUNT; skip++) {
+        if (totals->skipped[skip] > 0) {
+            fprintf(stderr, "%s%" PRIu64 " %s", list_item(&first), totals->skipped[skip],
+                    skip_name((enum skip)skip));
+        }
+    }
+    if (totals->bad > 0 || totals->bad_inputs > 0) {
+        fprintf(stderr, "\nwhither join: %" PRIu64 " bad record%s, %" PRIu64 " bad input%s",
+                totals->bad, totals->bad == 1 ? "" : "s", totals->bad_inputs,
+                totals->bad_inputs == 1 ? "" : "s");
+    }
+    fputc('\n', stderr);
+}
+
+/* ---- The run ---- */
+
+static int fail(int err, const struct why *why)
+{
+    /* Whoever read our output has enough (`| head`). */
+    if (err == -EPIPE && why->text[0] == '\0') {
+        return EXIT_FAILED;
+    }
+    fprintf(stderr, "whither join: %s\n", why->text[0] != '\0' ? why->text : err_str(err));
+    return err == W_EUSAGE ? EXIT_USAGE : EXIT_FAILED;
+}
+
+static int write_stdout(void *ctx, const char *bytes, size_t len)
+{
+    struct why *why = ctx;
+    while (len > 0) {
+        ssize_t done = write(STDOUT_FILENO, bytes, len);
+        if (done < 0 && errno == EPIPE) {
+            return -EPIPE;
+        }
+        if (done < 0 && errno != EINTR) {
+            return why_set(why, -errno, "standard output could not be written: %s",
+                           strerror(errno));
+        }
+        bytes += done > 0 ? done : 0;
+        len -= done > 0 ? (size_t)done : 0;
+    }
+    return 0;
+}
+
+static unsigned terminal_width(void)
+{
+    struct winsize size;
+    if (!isatty(STDOUT_FILENO)) {
+        return 0;
+    }
+    return ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 100;
+}
+
+/* The names of what may be given, for a message. */
+static void list_formats(char *text, size_t len)
+{
+    for (size_t i = 0; FORMATS[i] != NULL; i++) {
+        size_t at = strlen(text);
+        snprintf(text + at, len - at, "%s%s", i > 0 ? ", " : "", FORMATS[i]->name);
+    }
+}
+
+static int choose(const struct settings *settings, struct join_options *options, struct why *why)
+{
+    char formats[128] = "";
+    const char *to = settings->to;
+    if (settings->arg_count == 0) {
+        return why_set(why, W_EUSAGE,
+                       "nothing to read: name a file, a directory, or - for "
+                       "standard input");
+    }
+    if (to == NULL) {
+        to = isatty(STDOUT_FILENO) ? "table" : "ecs";
+    }
+    options->sink = sink_by_name(to);
+    if (options->sink == NULL) {
+        return why_set(why, W_EUSAGE, "--to %.60s: expected ecs, inline, table or csv", to);
+    }
+    options->format = settings->from != NULL ? format_by_name(settings->from) : NULL;
+    if (settings->from != NULL && options->format == NULL) {
+        list_formats(formats, sizeof(formats));
+        return why_set(why, W_EUSAGE, "--from %.60s: expected one of %s", settings->from, formats);
+    }
+    return 0;
+}
+
+static int set_prefixes(const struct settings *settings, struct join_options *options)
+{
+    size_t count = settings->verdicts.count;
+    struct prefix_rule *rules = calloc(count + 1, sizeof(*rules));
+    if (rules == NULL) {
+        return -ENOMEM;
+    }
+    for (size_t i = 0; i < count; i++) {
+        rules[i] = (struct prefix_rule){settings->verdicts.items[i].prefix,
+                                        settings->verdicts.items[i].action};
+    }
+    options->parser_options = (struct parser_options){rules, count};
+    return 0;
+}
+
+/* All sources, one after the other; a source that is not there counts as bad input. */
+static int read_all(struct join *join, const struct source_list *sources, struct why *why)
+{
+    for (size_t i = 0; i < sources->count; i++) {
+        int err = join_input(join, sources->paths[i], why);
+        if (err != 0) {
+            return err;
+        }
+    }
+    return 0;
+}
+
+static int run(const struct join_options *options, struct report *report, unsigned missing)
+{
+    struct join *join;
+    struct why *why = options->write_ctx;
+    int err = join_new(&join, options);
+    if (err != 0) {
+        return fail(err, why);
+    }
+    err = read_all(join, report->sources, why);
+    struct join_totals totals = *join_totals(join);
+    totals.bad_inputs += missing;
+    join_free(&join);
+    clear_progress(report);
+    if (err != 0) {
+        return fail(err, why);
+    }
+    print_totals(report, &totals);
+    return totals.bad > 0 || totals.bad_inputs > 0 ? EXIT_BAD_INPUT : EXIT_DONE;
+}
+
+/* Collects the sources; returns how many of the arguments stand for nothing, or a negative error.
+ */
+static int collect(const struct settings *settings, struct source_list *sources,
+                   struct report *report)
+{
+    int missing = 0;
+    for (size_t i = 0; i < settings->arg_count; i++) {
+        struct why why = {""};
+        int err = source_list_add(sources, settings->args[i], &why);
+        if (err == -ENOMEM) {
+            return err;
+        }
+        if (err != 0) {
+            on_warning(report, why.text);
+            missing++;
+        }
+    }
+    return missing;
+}
+
+int cmd_join(const struct settings *settings)
+{
+    struct why why = {""};
+    struct source_list sources = {0};
+    struct report report = {settings, &sources, clock_monotonic_us(), 0};
+    struct answers *answers = NULL;
+    struct join_options options = {
+        .cluster = settings->cluster,
+        .sink_options = {settings->cluster, terminal_width(), settings->color},
+        .write = write_stdout,
+        .write_ctx = &why,
+        .warn = on_warning,
+        .progress = on_progress,
+        .report_ctx = &report,
+    };
+    signal(SIGPIPE, SIG_IGN); /* an error of write(2) instead: the captures' index must go */
+    int err = choose(settings, &options, &why);
+    err = err != 0 ? err : set_prefixes(settings, &options);
+    err = err != 0 ? err : answers_open(&answers, settings, &why);
+    int code = EXIT_FAILED;
+    if (err == 0) {
+        options.oracle = answers_oracle(answers);
+        report.start_us = clock_monotonic_us();
+        err = collect(settings, &sources, &report);
+    }
+    if (err >= 0) {
+        code = run(&options, &report, (unsigned)err);
+    } else {
+        code = fail(err, &why);
+    }
+    if (code == EXIT_DONE && answers_doubtful(answers)) {
+        code = EXIT_BAD_INPUT;
+    }
+    answers_close(&answers);
+    source_list_fini(&sources);
+    free((void *)options.parser_options.prefixes);
+    return code;
+}
+
+void cmd_join_help(FILE *out)
+{
+    fputs("SOURCE\n"
+          "  FILE              a file of flow records; gzip and zstd are recognised\n"
+          "  DIR               the files in a directory, by name\n"
+          "  'GLOB'            the files a quoted pattern matches, by name\n"
+          "  -                 standard input\n"
+          "\nFormats (--from; else by content)\n",
+          out);
+    for (size_t i = 0; FORMATS[i] != NULL; i++) {
+        fprintf(out, "  %-16s  %s\n", FORMATS[i]->name, FORMATS[i]->description);
+    }
+    fputs("\nOutput (--to)\n", out);
+    for (size_t i = 0; SINKS[i] != NULL; i++) {
+        fprintf(out, "  %-16s  %s\n", SINKS[i]->name, SINKS[i]->description);
+    }
+    fputc('\n', out);
+}
