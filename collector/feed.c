@@ -1,0 +1,299 @@
+/* collector/feed.c -- the frames of one connection, capture or upload on their way to the index
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "collector/feed.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/counters.h"
+
+void feed_init(struct feed *feed, const struct feed_options *options)
+{
+    *feed = (struct feed){
+        .like = {.kind = options->kind, .peer = options->peer},
+        .fallback = options->fallback,
+        .fallback_len = strlen(options->fallback),
+    };
+    strncpy(feed->like.cluster, options->cluster, STORE_CLUSTER_MAX);
+}
+
+void feed_fini(struct feed *feed)
+{
+    free(feed->streams);
+    feed->streams = NULL;
+    feed->stream_count = 0;
+}
+
+/* A record in the outlet's batch, or in the next one if that is full. */
+static struct record *add(struct outlet *outlet, enum record_type type, struct stream *stream,
+                          size_t answer_len)
+{
+    struct record *record =
+        outlet->batch != NULL ? batch_add(outlet->batch, type, stream, answer_len) : NULL;
+    if (record == NULL && outlet->flush(outlet) == 0) {
+        record = batch_add(outlet->batch, type, stream, answer_len);
+    }
+    return record;
+}
+
+/* ---- Streams ---- */
+
+static bool grow_streams(struct feed *feed)
+{
+    /* Sizes 1, 2, 4, ...: most connections have one identity. */
+    uint32_t count = feed->stream_count;
+    if ((count & (count - 1)) != 0) {
+        return true;
+    }
+    uint32_t cap = count == 0 ? 1 : count * 2;
+    struct feed_stream *streams = realloc(feed->streams, cap * sizeof(*streams));
+    if (streams != NULL) {
+        feed->streams = streams;
+    }
+    return streams != NULL;
+}
+
+static int begin_stream(struct feed *feed, struct outlet *outlet, struct span identity,
+                        struct span version, int64_t from_us)
+{
+    struct stream like = feed->like;
+    like.identity = identity.data;
+    like.identity_len = identity.len;
+    like.version = version.data;
+    like.version_len = version.len;
+    like.from_us = from_us;
+    struct stream *stream = grow_streams(feed) ? stream_new(&like) : NULL;
+    if (stream == NULL || add(outlet, RECORD_BEGIN, stream, 0) == NULL) {
+        free(stream);
+        return -ENOMEM;
+    }
+    feed->current = feed->stream_count++;
+    feed->streams[feed->current] = (struct feed_stream){.stream = stream};
+    return 0;
+}
+
+static bool is_identity(const struct stream *stream, struct span identity)
+{
+    return stream->identity_len == identity.len &&
+           memcmp(stream->identity, identity.data, identity.len) == 0;
+}
+
+/* A live stream was heard from its first frame on, unless that one's time is nonsense. */
+static int64_t stream_from(int64_t time_us, int64_t receipt_us)
+{
+    bool sane = time_us != 0 && (receipt_us == 0 || time_us >= receipt_us - FACT_AWAY_MAX_US);
+    return sane && (receipt_us == 0 || time_us < receipt_us) ? time_us : receipt_us;
+}
+
+static int end_nameless(struct feed *feed, struct outlet *outlet)
+{
+    struct record *record = add(outlet, RECORD_END, feed->streams[0].stream, 0);
+    if (record == NULL) {
+        return -ENOMEM;
+    }
+    record->end = STREAM_STOPPED;
+    feed->nameless = false;
+    feed->stream_count = 0;
+    return 0;
+}
+
+/* Makes feed->current the stream of the frame's identity. */
+static int find_stream(struct feed *feed, struct outlet *outlet, const struct fact *fact,
+                       int64_t receipt_us)
+{
+    struct span identity = fact->identity;
+    if (identity.len == 0) {
+        identity = (struct span){(const uint8_t *)feed->fallback, feed->fallback_len};
+    }
+    if (identity.len > STORE_IDENTITY_MAX) {
+        identity.len = STORE_IDENTITY_MAX;
+    }
+    if (feed->stream_count > 0 && is_identity(feed->streams[feed->current].stream, identity)) {
+        feed->nameless = false;
+        return 0;
+    }
+    for (uint32_t i = 0; i < feed->stream_count; i++) {
+        if (is_identity(feed->streams[i].stream, identity)) {
+            feed->current = i;
+            return 0;
+        }
+    }
+    if (feed->nameless && end_nameless(feed, outlet) != 0) {
+        return -ENOMEM;
+    }
+    if (feed->stream_count == FEED_STREAMS_MAX) {
+        feed->current = FEED_STREAMS_MAX - 1;
+        return 0;
+    }
+    return begin_stream(feed, outlet, identity, fact->version,
+                        stream_from(fact->time_us, receipt_us));
+}
+
+int feed_greet(struct feed *feed, struct outlet *outlet, int64_t now_us)
+{
+    if (feed->stream_count > 0) {
+        return 0;
+    }
+    struct span identity = {(const uint8_t *)feed->fallback, feed->fallback_len};
+    int err = begin_stream(feed, outlet, identity, (struct span){NULL, 0}, now_us);
+    feed->nameless = err == 0;
+    return err;
+}
+
+/* ---- Frames ---- */
+
+static void note_heard(struct feed_stream *stream, int64_t time_us)
+{
+    stream->heard = true;
+    if (stream->first_us == 0 || time_us < stream->first_us) {
+        stream->first_us = time_us;
+    }
+    if (time_us >= stream->last_us) {
+        stream->last_us = time_us;
+    } else if (stream->last_us - time_us > stream->late_us) {
+        stream->late_us = stream->last_us - time_us;
+    }
+}
+
+static enum feed_rcode rcode_slot(uint16_t rcode)
+{
+    switch (rcode) {
+    case 0:
+        return FEED_NOERROR;
+    case 2:
+        return FEED_SERVFAIL;
+    case 3:
+        return FEED_NXDOMAIN;
+    case 5:
+        return FEED_REFUSED;
+    default:
+        return FEED_OTHER;
+    }
+}
+
+/* True for the kinds that say which sender they come from and when. A capture has no clock of its
+ * own, so there a frame without a time cannot begin a stream. */
+static bool has_stream(enum fact_kind kind, const struct fact *fact, int64_t receipt_us)
+{
+    return kind != FACT_SKIPPED && kind != FACT_BAD && (receipt_us != 0 || fact->time_us != 0);
+}
+
+static int add_answer(struct feed *feed, struct outlet *outlet, enum fact_kind kind,
+                      const struct fact *fact)
+{
+    enum record_type type = kind == FACT_ANSWER ? RECORD_ANSWER : RECORD_ASKED;
+    struct record *record =
+        add(outlet, type, feed->streams[feed->current].stream, fact->answer_len);
+    if (record == NULL) {
+        return -ENOMEM;
+    }
+    record->time_us = fact->time_us;
+    record->client = fact->client;
+    record->ttl_s = fact->ttl_s;
+    memcpy(record_answer(record), outlet->answer, fact->answer_len);
+    feed->counts.rcodes[rcode_slot(fact->rcode)]++;
+    feed->counts.truncated += fact->truncated;
+    return 0;
+}
+
+int feed_frame(struct feed *feed, struct outlet *outlet, const uint8_t *frame, size_t len,
+               int64_t receipt_us)
+{
+    struct fact fact;
+    enum fact_kind kind = fact_read(frame, len, receipt_us, &fact, outlet->answer);
+    feed->counts.kinds[kind]++;
+    if (!has_stream(kind, &fact, receipt_us)) {
+        return (int)kind;
+    }
+    int err = find_stream(feed, outlet, &fact, receipt_us);
+    if (err == 0 && (kind == FACT_ANSWER || kind == FACT_ASKED)) {
+        err = add_answer(feed, outlet, kind, &fact);
+    }
+    if (err != 0) {
+        return err;
+    }
+    if (fact_is_heard(kind)) {
+        note_heard(&feed->streams[feed->current], fact.time_us);
+    }
+    return (int)kind;
+}
+
+/* ---- Reads ---- */
+
+static void add_counts(struct feed_counts *counts, struct feed_counts *sum)
+{
+    for (size_t i = 0; i < FACT_KINDS; i++) {
+        counter_add(fact_counter((enum fact_kind)i), counts->kinds[i]);
+    }
+    for (size_t i = 0; i < FEED_RCODES; i++) {
+        counter_add((enum counter)(COUNT_RCODE_NOERROR + i), counts->rcodes[i]);
+    }
+    counter_add(COUNT_TRUNCATED, counts->truncated);
+    if (sum != NULL) {
+        for (size_t i = 0; i < FACT_KINDS; i++) {
+            sum->kinds[i] += counts->kinds[i];
+        }
+        for (size_t i = 0; i < FEED_RCODES; i++) {
+            sum->rcodes[i] += counts->rcodes[i];
+        }
+        sum->truncated += counts->truncated;
+    }
+    *counts = (struct feed_counts){0};
+}
+
+int feed_flush(struct feed *feed, struct outlet *outlet, struct feed_counts *sum)
+{
+    for (uint32_t i = 0; i < feed->stream_count; i++) {
+        struct feed_stream *stream = &feed->streams[i];
+        if (!stream->heard) {
+            continue;
+        }
+        struct record *record = add(outlet, RECORD_HEARD, stream->stream, 0);
+        if (record == NULL) {
+            return -ENOMEM;
+        }
+        record->time_us = stream->last_us;
+        record->late_us = stream->late_us;
+        stream->heard = false;
+    }
+    add_counts(&feed->counts, sum);
+    return 0;
+}
+
+static int add_covers(struct outlet *outlet, const struct feed_stream *stream, int64_t from_us,
+                      int64_t to_us)
+{
+    bool said = from_us != 0;
+    if (!said && stream->first_us == 0) {
+        return 0;
+    }
+    struct record *record = add(outlet, RECORD_COVERS, stream->stream, 0);
+    if (record == NULL) {
+        return -ENOMEM;
+    }
+    record->time_us = said ? from_us : stream->first_us;
+    record->to_us = said ? to_us : stream->last_us;
+    return 0;
+}
+
+int feed_end(struct feed *feed, struct outlet *outlet, enum store_stream_end end, int64_t from_us,
+             int64_t to_us)
+{
+    while (feed->stream_count > 0) {
+        struct feed_stream *stream = &feed->streams[feed->stream_count - 1];
+        bool capture = feed->like.kind == STREAM_CAPTURE;
+        if (capture && add_covers(outlet, stream, from_us, to_us) != 0) {
+            return -ENOMEM;
+        }
+        struct record *record = add(outlet, RECORD_END, stream->stream, 0);
+        if (record == NULL) {
+            return -ENOMEM;
+        }
+        record->end = (uint8_t)end;
+        feed->stream_count--;
+    }
+    return 0;
+}
