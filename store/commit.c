@@ -8,10 +8,14 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/statvfs.h>
 
 #include "base/clock.h"
 #include "store/env.h"
 #include "store/internal.h"
+
+/* A disk with less than this left counts as full. */
+#define FULL_BYTES (UINT64_C(64) << 10)
 
 /* ---- Sorting ---- */
 
@@ -77,27 +81,36 @@ static int put_row(MDB_cursor *rows, uint64_t key, const struct runs *runs, int6
     return env_err(mdb_cursor_put(rows, &k, &v, flags));
 }
 
-/* Moves a full chunk 0 out of the way. After 255 chunks the oldest runs of the day are given up:
- * the row would then hold more runs than a day has minutes. */
-static int roll_chunk(MDB_cursor *rows, uint64_t key, struct runs *runs, int64_t start_us)
-{
-    uint8_t number = runs->older_chunks == UINT8_MAX ? 1 : (uint8_t)(runs->older_chunks + 1);
-    uint8_t older = runs->older_chunks == UINT8_MAX ? UINT8_MAX : number;
-    int err = put_row(rows, key | number, runs, start_us, 0);
-    runs->older_chunks = older;
-    runs->count = 0;
-    return err;
-}
-
-/* True if one more run might not fit the chunk: by a bound of the octets that is cheaper than
- * encoding. */
-static bool is_full(const struct runs *runs)
+/* Octets that the runs take at most: a bound that is cheaper than encoding. */
+static size_t octets_at_most(const struct runs *runs)
 {
     size_t octets = 1;
     for (uint16_t i = 0; i < runs->count; i++) {
         octets += 22 + (size_t)runs->run[i].time_count * 4;
     }
-    return runs->count == RUNS_MAX || octets > RUN_CHUNK_MAX - RUN_BYTES_MAX;
+    return octets;
+}
+
+/* True if one more run might not fit the chunk. */
+static bool is_full(const struct runs *runs)
+{
+    return runs->count == RUNS_MAX || octets_at_most(runs) > RUN_CHUNK_MAX - RUN_BYTES_MAX;
+}
+
+/* Moves all runs of a full chunk 0 but the last, which may still be extended, to a chunk of their
+ * own. Runs are more than a minute apart, so a day has fewer than 255 chunks; were there more, the
+ * 255th would be overwritten. */
+static int roll_chunk(MDB_cursor *rows, uint64_t key, struct runs *runs, int64_t start_us)
+{
+    uint8_t number = (uint8_t)(runs->older_chunks + (runs->older_chunks < UINT8_MAX));
+    uint16_t last = (uint16_t)(runs->count - 1);
+    runs->count = last;
+    runs->older_chunks = 0;
+    int err = put_row(rows, key | number, runs, start_us, 0);
+    runs->run[0] = runs->run[last];
+    runs->count = 1;
+    runs->older_chunks = number;
+    return err;
 }
 
 /* Reads the row of `key` into the scratch runs; `*flags` tells how to write it back. */
@@ -124,10 +137,65 @@ static int load_row(MDB_cursor *rows, uint64_t key, struct runs *runs, int64_t s
 /* Adds `sign` times what the runs hold to the window's totals. */
 static void tally(struct window_totals *totals, const struct runs *runs, int sign)
 {
+    totals->sightings += (uint64_t)(sign * (int64_t)runs->count);
     for (uint16_t i = 0; i < runs->count; i++) {
         totals->answers += (uint64_t)(sign * (int64_t)runs->run[i].count);
         totals->times += (uint64_t)(sign * (int64_t)runs->run[i].time_count);
     }
+}
+
+/* Adds an answer that came earlier than all of chunk 0 to the older chunk where it belongs: loaded
+ * again, it must be found there. Returns 1 if that chunk has no room, so that it goes to chunk 0
+ * after all. */
+static int add_to_older(struct store *store, struct writing *writing, MDB_cursor *rows,
+                        const struct pending *answer, uint64_t key)
+{
+    struct runs *older = store->older;
+    int64_t start_us = writing->window->start_us;
+    for (uint8_t number = store->runs->older_chunks; number > 0; number--) {
+        uint64_t chunk_key = key | number;
+        MDB_val k = val(&chunk_key, sizeof(chunk_key));
+        MDB_val v;
+        int err = env_err(mdb_cursor_get(rows, &k, &v, MDB_SET));
+        err = err == 0 ? runs_decode(older, v.mv_data, v.mv_size, start_us) : err;
+        if (err != 0 || older->count == 0) {
+            return err < 0 ? err : W_EDAMAGED;
+        }
+        if (number > 1 && answer->time_us < older->run[0].first_us) {
+            continue;
+        }
+        if (older->count == RUNS_MAX || octets_at_most(older) > RUN_CHUNK_MAX) {
+            return 1;
+        }
+        tally(&writing->totals, older, -1);
+        runs_add(older, answer->time_us, answer->ttl_s);
+        tally(&writing->totals, older, 1);
+        return put_row(rows, chunk_key, older, start_us, 0);
+    }
+    return 1;
+}
+
+/* Adds one answer to the row whose chunk 0 is in store->runs. */
+static int add_answer(struct store *store, struct writing *writing, MDB_cursor *rows,
+                      const struct pending *answer, uint64_t key)
+{
+    struct runs *runs = store->runs;
+    if (runs->older_chunks > 0 && answer->time_us < runs->run[0].first_us) {
+        int err = add_to_older(store, writing, rows, answer, key);
+        if (err != 1) {
+            return err;
+        }
+    }
+    if (is_full(runs)) {
+        tally(&writing->totals, runs, 1);
+        int err = roll_chunk(rows, key, runs, writing->window->start_us);
+        tally(&writing->totals, runs, -1);
+        if (err != 0) {
+            return err;
+        }
+    }
+    runs_add(runs, answer->time_us, answer->ttl_s);
+    return 0;
 }
 
 /* Merges the answers of one (client, set), pending[from] to pending[to - 1], into its row. */
@@ -143,19 +211,16 @@ static int merge_row(struct store *store, struct writing *writing, MDB_cursor *r
     bool is_new;
     unsigned flags;
     int err = load_row(rows, key, runs, start_us, &is_new, &flags);
+    uint8_t older_chunks = runs->older_chunks;
     tally(&writing->totals, runs, -1);
     for (size_t i = from; i < to && err == 0; i++) {
-        if (is_full(runs)) {
-            tally(&writing->totals, runs, 1);
-            err = roll_chunk(rows, key, runs, start_us);
-            flags = 0;
-        }
-        writing->totals.sightings += runs_add(runs, pending[i].time_us, pending[i].ttl_s);
+        err = add_answer(store, writing, rows, &pending[i], key);
     }
     if (err != 0) {
         return err;
     }
     tally(&writing->totals, runs, 1);
+    flags = runs->older_chunks == older_chunks ? flags : 0; /* no longer the last key */
     if (is_new) {
         writing->pairs[writing->pair_count++] = (struct new_pair){set, client};
     }
@@ -288,44 +353,69 @@ static int merge_some(struct store *store, struct writing *writing, size_t *at)
     return err == 0 ? append_pairs(writing) : err;
 }
 
-static int write_all(struct store *store, struct writing *writing)
+/* Writes and commits; `*kept` answers are in the window whatever the result. */
+static int write_all(struct store *store, struct writing *writing, size_t *kept)
 {
     int err = writing_txn(writing);
     err = err == 0 ? write_minutes(writing) : err;
     sort_pending(writing);
+    *kept = 0;
     for (size_t at = 0; err == 0;) {
         err = merge_some(store, writing, &at);
         err = err == 0 ? commit_txn(writing) : err;
+        *kept = err == 0 ? at : *kept;
         if (at >= writing->pending_count) {
             break;
         }
         err = err == 0 ? writing_txn(writing) : err;
     }
-    writing->pending_count = 0;
     return err;
+}
+
+/* A write that is cut short is EIO to LMDB; mostly the disk is full. */
+static const char *loss_reason(const struct store *store, int err)
+{
+    struct statvfs fs;
+    if (err == W_ELIMIT) {
+        return "too-many-clients";
+    }
+    bool full = err == -ENOSPC || err == -EFBIG || err == -EDQUOT;
+    if (err == -EIO && statvfs(store->dir, &fs) == 0) {
+        full = (uint64_t)fs.f_bavail * fs.f_frsize < FULL_BYTES;
+    }
+    return full ? "disk-full" : "write-failed";
+}
+
+void lose(struct store *store, int64_t from_us, int64_t to_us, uint64_t answers, int err)
+{
+    state_loss(store->state, "", from_us, to_us, answers, loss_reason(store, err));
+    atomic_fetch_add_explicit(&store->counters.lost, answers, memory_order_relaxed);
 }
 
 int writing_commit(struct store *store, struct writing *writing)
 {
     uint64_t sightings = writing->totals.sightings;
     uint64_t answers = writing->totals.answers;
+    size_t kept;
     if (writing->txn == NULL) {
         return 0;
     }
-    int err = write_all(store, writing);
+    int err = write_all(store, writing, &kept);
     if (err == 0) {
+        writing->pending_count = 0;
+        writing->first_us = 0;
+        writing->last_us = 0;
         atomic_fetch_add_explicit(&store->counters.sightings, writing->totals.sightings - sightings,
                                   memory_order_relaxed);
         atomic_fetch_add_explicit(&store->counters.answers, writing->totals.answers - answers,
                                   memory_order_relaxed);
         return 0;
     }
+    if (writing->first_us != 0) {
+        lose(store, writing->first_us, writing->last_us, writing->pending_count - kept, err);
+    }
     /* Ids handed out in the aborted transaction are in the tables: start afresh from the file. */
     writing_close(writing);
-    state_loss(store->state, "", store->uncommitted_first_us, store->uncommitted_last_us,
-               store->uncommitted,
-               err == -ENOSPC || err == -EFBIG || err == -EDQUOT ? "disk-full" : "write-failed");
-    atomic_fetch_add_explicit(&store->counters.lost, store->uncommitted, memory_order_relaxed);
     return err;
 }
 
@@ -353,9 +443,7 @@ int store_commit(struct store *store, int64_t alive_us, struct why *why)
     /* A loss covers its span whichever window failed, so the streams may move on. */
     int err = state_commit(store->state, alive_us, true);
     err = failed != 0 ? failed : err;
-    store->uncommitted = 0;
-    store->uncommitted_first_us = 0;
-    store->uncommitted_last_us = 0;
+    store->window_err = 0;
     count_commit(store, clock_monotonic_us() - begin_us, err != 0);
     return err == 0 ? 0 : why_set(why, err, "%s: cannot commit: %s", store->dir, err_str(err));
 }

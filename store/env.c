@@ -4,9 +4,14 @@
 #include "store/env.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 enum { MAX_READERS = 1024 };
+/* Room for their slots of 64 octets each and what precedes them. */
+enum { LOCK_BYTES = MAX_READERS * 64 + 4096 };
 
 int env_err(int lmdb_code)
 {
@@ -62,10 +67,31 @@ static int open_failed(int code, const char *path, struct why *why)
     return why_set(why, err, "%s: %s", path, mdb_strerror(code));
 }
 
+/* The lock table is mapped for writing; LMDB makes it sparse, and a page of it first touched on a
+ * full disk would be a SIGBUS. */
+static int reserve_locks(const char *path, struct why *why)
+{
+    char lock_path[4096 + 8];
+    snprintf(lock_path, sizeof(lock_path), "%s-lock", path);
+    int fd = open(lock_path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (fd < 0) {
+        return 0; /* whatever it is, LMDB will say */
+    }
+    int err = posix_fallocate(fd, 0, LOCK_BYTES);
+    close(fd);
+    return err == 0 ? 0 : why_set(why, -err, "%s: %s", lock_path, err_str(-err));
+}
+
 int env_open(MDB_env **env, const char *path, bool writable, size_t map_bytes, unsigned max_dbs,
              struct why *why)
 {
     unsigned flags = MDB_NOSUBDIR | MDB_NOTLS | MDB_NORDAHEAD | (writable ? 0 : MDB_RDONLY);
+    *env = NULL;
+    /* A reader must not leave a lock table where there is no index. */
+    int reserved = writable || access(path, F_OK) == 0 ? reserve_locks(path, why) : 0;
+    if (reserved != 0) {
+        return reserved;
+    }
     int code = mdb_env_create(env);
     if (code != 0) {
         return why_set(why, env_err(code), "%s: %s", path, mdb_strerror(code));

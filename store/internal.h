@@ -66,6 +66,9 @@ struct writing {
     struct new_pair *pairs; /* scratch, as large as pending */
     size_t pair_count;
     bool asked; /* some client has minutes to write */
+    /* The span of what waits, so of what is lost if the commit fails; 0: nothing waits. */
+    int64_t first_us;
+    int64_t last_us;
     struct window_totals totals;
     uint64_t used; /* tick of the last use */
 };
@@ -89,11 +92,9 @@ struct store {
     struct writing writing[WRITING_MAX];
     uint64_t tick;
     uint32_t next_serial;
-    struct runs *runs; /* scratch */
-    /* What would be lost if the next commit failed. */
-    uint64_t uncommitted;
-    int64_t uncommitted_first_us;
-    int64_t uncommitted_last_us;
+    struct runs *runs;  /* scratch */
+    struct runs *older; /* scratch: an older chunk of the same row */
+    int window_err;     /* why no window could be made since the last commit; 0: none was refused */
     pthread_t reaper[16]; /* threads that close dropped windows */
     size_t reaper_count;
 };
@@ -121,6 +122,8 @@ int writing_txn(struct writing *writing);
 
 /* ---- commit.c ---- */
 
-/* Writes everything that waits and commits the window's transaction. The error leaves it aborted.
- */
+/* Writes everything that waits and commits the window's transaction. On an error what waited is
+ * dropped and noted as a loss, and the window is closed. */
 int writing_commit(struct store *store, struct writing *writing);
+/* Notes that answers of the span could not be kept because of `err`. */
+void lose(struct store *store, int64_t from_us, int64_t to_us, uint64_t answers, int err);

@@ -73,7 +73,10 @@ static int open_for_writing(struct store *store, const struct store_options *opt
         return err;
     }
     store->runs = malloc(sizeof(*store->runs));
-    return store->runs == NULL ? why_set(why, -ENOMEM, "%s: out of memory", store->dir) : 0;
+    store->older = malloc(sizeof(*store->older));
+    return store->runs == NULL || store->older == NULL
+               ? why_set(why, -ENOMEM, "%s: out of memory", store->dir)
+               : 0;
 }
 
 static int open_all(struct store *store, const struct store_options *options, struct why *why)
@@ -138,6 +141,7 @@ void store_close(struct store **out)
         close(store->lock_fd);
     }
     free(store->runs);
+    free(store->older);
     free(store->dir);
     free(store);
 }

@@ -63,8 +63,9 @@ uint16_t store_cluster(struct store *store, const char *cluster);
 
 /* Adds one answer. `bytes` is a canonical answer set (proto/answer.h), read before the call
  * returns. Returns 0; W_ELIMIT if the client is over answers_per_hour (counted, and the client is
- * marked capped); W_ESYNTAX if `bytes` is no answer or the time is out of range; -errno or -ENOMEM
- * if it could not be kept. */
+ * marked capped); W_ESYNTAX if `bytes` is no answer or the time is out of range. Any other error
+ * (-ENOSPC, -ENOMEM, W_ELIMIT if the window holds as many clients as fit the memory) means that it
+ * could not be kept: it is counted as lost and its time becomes a loss. */
 int store_answer(struct store *store, uint16_t cluster, const struct addr *client, int64_t time_us,
                  uint32_t ttl_s, const uint8_t *bytes, size_t len);
 
@@ -120,7 +121,7 @@ struct store_counters {
     uint64_t answers;   /* kept */
     uint64_t sightings; /* runs opened */
     uint64_t capped;    /* answers refused by answers_per_hour */
-    uint64_t lost;      /* answers dropped because a commit failed */
+    uint64_t lost;      /* answers that could not be kept, or were dropped by a failed commit */
     uint64_t commits;
     uint64_t commit_failures;
     uint64_t commit_us_max; /* slowest commit */

@@ -4,10 +4,14 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "store/env.h"
 #include "store/internal.h"
+
+/* Answers that wait at once however little memory is allowed. */
+enum { PENDING_MIN = 256 };
 
 static int64_t day_start(int64_t time_us)
 {
@@ -54,18 +58,38 @@ static int make_window(struct store *store, int64_t start_us, struct window **ou
     return err;
 }
 
+/* A new window that cannot be made (the disk is full at midnight) is tried once a commit, not for
+ * every answer, and leaves no file behind. */
+static int try_window(struct store *store, int64_t start_us, struct window **out)
+{
+    char path[4096 + 8];
+    if (store->window_err == 0) {
+        registry_path(store, start_us, store->next_serial, path);
+        store->window_err = make_window(store, start_us, out);
+        if (store->window_err != 0) {
+            unlink(path);
+            strcat(path, "-lock");
+            unlink(path);
+        }
+    }
+    return store->window_err;
+}
+
 /* A window's share of the memory: half for the tables of clients and answer sets, a quarter for
  * answers that wait; the rest is for the pages that a transaction changes. */
 static int writing_open(struct store *store, struct writing *writing, int64_t start_us)
 {
     uint64_t share = store->memory_bytes / 2;
     *writing = (struct writing){.window = registry_find(store, start_us)};
-    int err = writing->window != NULL ? 0 : make_window(store, start_us, &writing->window);
+    int err = writing->window != NULL ? 0 : try_window(store, start_us, &writing->window);
     if (err != 0) {
         writing->window = NULL;
         return err;
     }
     writing->pending_max = share / 2 / (2 * sizeof(struct pending) + sizeof(struct new_pair));
+    if (writing->pending_max < PENDING_MIN) {
+        writing->pending_max = PENDING_MIN;
+    }
     writing->pending = malloc(writing->pending_max * sizeof(*writing->pending));
     writing->sorted = malloc(writing->pending_max * sizeof(*writing->sorted));
     writing->pairs = malloc(writing->pending_max * sizeof(*writing->pairs));
@@ -83,22 +107,21 @@ static int writing_open(struct store *store, struct writing *writing, int64_t st
     return err;
 }
 
-/* The slot to use for another day: a free one, else the one used longest ago, committed first. */
-static int take_slot(struct store *store, struct writing **out)
+/* The slot to use for another day: a free one, else the one used longest ago, committed first; if
+ * that fails its loss is noted and the other day goes on all the same. */
+static struct writing *take_slot(struct store *store)
 {
     struct writing *oldest = &store->writing[0];
     for (size_t i = 0; i < WRITING_MAX; i++) {
         struct writing *writing = &store->writing[i];
         if (writing->window == NULL) {
-            *out = writing;
-            return 0;
+            return writing;
         }
         oldest = writing->used < oldest->used ? writing : oldest;
     }
-    int err = writing_commit(store, oldest);
+    writing_commit(store, oldest);
     writing_close(oldest);
-    *out = oldest;
-    return err;
+    return oldest;
 }
 
 static int find_writing(struct store *store, int64_t time_us, struct writing **out)
@@ -112,8 +135,8 @@ static int find_writing(struct store *store, int64_t time_us, struct writing **o
             return writing_txn(writing);
         }
     }
-    int err = take_slot(store, out);
-    err = err == 0 ? writing_open(store, *out, start_us) : err;
+    *out = take_slot(store);
+    int err = writing_open(store, *out, start_us);
     if (err == 0) {
         (*out)->used = ++store->tick;
     }
@@ -124,9 +147,6 @@ static int find_writing(struct store *store, int64_t time_us, struct writing **o
 static int window_cluster(struct store *store, struct writing *writing, uint16_t cluster,
                           uint16_t *id)
 {
-    if (cluster >= store->cluster_count) {
-        return W_ESYNTAX;
-    }
     if (writing->cluster_ids[cluster] != 0) {
         *id = (uint16_t)(writing->cluster_ids[cluster] - 1);
         return 0;
@@ -190,18 +210,13 @@ static int mark_asked(struct writing *writing, struct client *client, int64_t ti
     return 0;
 }
 
-static void note_uncommitted(struct store *store, int64_t time_us, unsigned answers)
+static void note_waiting(struct writing *writing, int64_t time_us)
 {
-    store->uncommitted += answers;
-    if (store->uncommitted_first_us == 0) {
-        store->uncommitted_first_us = time_us;
-        store->uncommitted_last_us = time_us;
+    if (writing->first_us == 0 || time_us < writing->first_us) {
+        writing->first_us = time_us;
     }
-    if (time_us < store->uncommitted_first_us) {
-        store->uncommitted_first_us = time_us;
-    }
-    if (time_us > store->uncommitted_last_us) {
-        store->uncommitted_last_us = time_us;
+    if (time_us > writing->last_us) {
+        writing->last_us = time_us;
     }
 }
 
@@ -212,20 +227,37 @@ static int find_client(struct store *store, uint16_t cluster, const struct addr 
     if (time_us < TIME_MIN_US || time_us >= TIME_MAX_US) {
         return W_ESYNTAX;
     }
+    if (cluster >= store->cluster_count) {
+        return W_ESYNTAX;
+    }
     int err = find_writing(store, time_us, writing);
-    err = err == 0 ? window_cluster(store, *writing, cluster, &id) : err;
+    if (err != 0) {
+        return err;
+    }
+    err = window_cluster(store, *writing, cluster, &id);
     err = err == 0 ? intern_client(&(*writing)->clients, (*writing)->window, (*writing)->txn, id,
                                    addr, client)
                    : err;
-    return err == 0 ? mark_asked(*writing, *client, time_us) : err;
+    err = err == 0 ? mark_asked(*writing, *client, time_us) : err;
+    note_waiting(*writing, time_us);
+    return err;
+}
+
+/* What could not be kept is a loss; what is no answer is none. */
+static int not_kept(struct store *store, int64_t time_us, uint64_t answers, int err)
+{
+    if (err != 0 && err != W_ESYNTAX) {
+        lose(store, time_us, time_us, answers, err);
+    }
+    return err;
 }
 
 int store_asked(struct store *store, uint16_t cluster, const struct addr *client, int64_t time_us)
 {
     struct writing *writing;
     struct client *found;
-    note_uncommitted(store, time_us, 0);
-    return find_client(store, cluster, client, time_us, &writing, &found);
+    return not_kept(store, time_us, 0,
+                    find_client(store, cluster, client, time_us, &writing, &found));
 }
 
 /* A client that keeps getting answers nobody got before would fill the disk with names of its own
@@ -249,28 +281,26 @@ int store_answer(struct store *store, uint16_t cluster, const struct addr *clien
     uint32_t set;
     int err = find_client(store, cluster, client, time_us, &writing, &found);
     if (err != 0) {
-        return err;
+        return not_kept(store, time_us, 1, err);
     }
     err = intern_find_set(&writing->sets, writing->window, writing->txn, found->cluster, bytes, len,
                           &set);
     if (err == ENV_NOTFOUND) {
-        err = over_limit(store, found)
-                  ? W_ELIMIT
-                  : intern_add_set(&writing->sets, writing->window, writing->txn, found->cluster,
-                                   bytes, len, &set);
+        if (over_limit(store, found)) {
+            return W_ELIMIT;
+        }
+        err = intern_add_set(&writing->sets, writing->window, writing->txn, found->cluster, bytes,
+                             len, &set);
     }
-    if (err != 0) {
-        return err;
-    }
-    note_uncommitted(store, time_us, 1);
-    if (writing->pending_count == writing->pending_max) {
+    if (err == 0 && writing->pending_count == writing->pending_max) {
         /* The caller did not heed store_full: make room rather than lose the answer. */
         err = writing_commit(store, writing);
         err = err == 0 ? writing_txn(writing) : err;
-        if (err != 0) {
-            return err;
-        }
     }
+    if (err != 0) {
+        return not_kept(store, time_us, 1, err);
+    }
+    note_waiting(writing, time_us);
     writing->pending[writing->pending_count++] =
         (struct pending){(uint64_t)found->id << 32 | set, time_us, ttl_s};
     return 0;

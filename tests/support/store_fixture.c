@@ -360,8 +360,10 @@ static void print_run(void *ctx, const struct model_answer *first, const struct 
 
 static void compare_lines(struct lines *got, struct lines *want, const char *note)
 {
-    qsort(got->line, got->count, sizeof(*got->line), by_text);
-    qsort(want->line, want->count, sizeof(*want->line), by_text);
+    if (got->count > 0 && want->count > 0) {
+        qsort(got->line, got->count, sizeof(*got->line), by_text);
+        qsort(want->line, want->count, sizeof(*want->line), by_text);
+    }
     for (size_t i = 0; i < got->count || i < want->count; i++) {
         const char *g = i < got->count ? got->line[i] : "(nothing)";
         const char *w = i < want->count ? want->line[i] : "(nothing)";
