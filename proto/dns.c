@@ -284,7 +284,7 @@ static int note_answer_rr(struct walker *w, const struct rr *rr)
         return 0;
     case TYPE_SRV:
         w->has_service = true;
-        return rr->rdlen > 6 && skip_name(w, rr->rdata + 6) == end ? 0 : W_ESYNTAX;
+        return skip_name(w, rr->rdata + 6) == end ? 0 : W_ESYNTAX;
     case TYPE_SVCB:
     case TYPE_HTTPS:
         return read_service_binding(w, rr, NULL);

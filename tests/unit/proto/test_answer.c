@@ -190,6 +190,30 @@ static void bytes_that_are_not_canonical_are_refused(void **state)
     }
 }
 
+static void a_chain_of_sixteen_is_decoded_and_a_longer_one_refused(void **state)
+{
+    (void)state;
+    /* The asked name and all of the chain are the root. */
+    uint8_t bytes[ANSWER_HEAD_LEN + 1 + ANSWER_CHAIN_MAX + 1] = {0};
+    struct answer a;
+    bytes[1] = ANSWER_CHAIN_MAX;
+    assert_int_equal(answer_decode(&a, bytes, sizeof(bytes) - 1), 0);
+    assert_int_equal(a.chain_count, ANSWER_CHAIN_MAX);
+    bytes[1] = ANSWER_CHAIN_MAX + 1;
+    assert_int_equal(answer_decode(&a, bytes, sizeof(bytes)), W_ESYNTAX);
+}
+
+static void labels_of_63_octets_are_decoded_and_longer_ones_refused(void **state)
+{
+    (void)state;
+    uint8_t bytes[ANSWER_HEAD_LEN + 1 + 64 + 1] = {0};
+    struct answer a;
+    bytes[ANSWER_HEAD_LEN] = 63;
+    assert_int_equal(answer_decode(&a, bytes, sizeof(bytes) - 1), 0);
+    bytes[ANSWER_HEAD_LEN] = 64;
+    assert_int_equal(answer_decode(&a, bytes, sizeof(bytes)), W_ESYNTAX);
+}
+
 static void names_of_255_octets_are_decoded_and_longer_ones_refused(void **state)
 {
     (void)state;
@@ -209,6 +233,8 @@ int main(void)
         cmocka_unit_test(an_answer_needs_room_for_all_of_it),
         cmocka_unit_test(addresses_of_any_number_are_sorted_and_not_repeated),
         cmocka_unit_test(bytes_that_are_not_canonical_are_refused),
+        cmocka_unit_test(a_chain_of_sixteen_is_decoded_and_a_longer_one_refused),
+        cmocka_unit_test(labels_of_63_octets_are_decoded_and_longer_ones_refused),
         cmocka_unit_test(names_of_255_octets_are_decoded_and_longer_ones_refused),
     };
     return cmocka_run_group_tests_name("answer", tests, NULL, NULL);

@@ -454,6 +454,11 @@ static const struct {
             /* offset 43 */ 0xc0, 27, FIXED_A), "malformed"},
     {"a pointer forwards",
      OCTETS(HEADER(1, 1, 0, 0), QUESTION, 0xc0, 43, FIXED_A, NAME_A), "malformed"},
+    {"a pointer forwards to the end of the chain",
+     OCTETS(HEADER(1, 2, 0, 0), QUESTION,
+            /* an A record of the name at offset 55 */ 0xc0, 55, FIXED_A,
+            /* offset 43, a CNAME */ 0xc0, 12, 0, 5, 0, 1, 0, 0, 0, 60, 0, 3, /* offset 55 */ 1, 'b', 0),
+     "malformed"},
     {"a pointer past the message",
      OCTETS(HEADER(1, 1, 0, 0), QUESTION, 0xff, 0xff, FIXED_A), "malformed"},
     {"a pointer into the header",
@@ -557,20 +562,21 @@ static void a_name_that_only_pointers_make_too_long_is_malformed(void **state)
     (void)state;
     static const uint8_t HEAD[] = {HEADER(1, 1, 0, 0)};
     static const uint8_t QUESTION_TAIL[] = {0, 1, 0, 1};
-    static const uint8_t OWNER[] = {1, 'z', 0xc0, 12};
+    /* One octet more than the question leaves room for in the second case. */
+    static const uint8_t OWNERS[][5] = {{1, 'z', 0xc0, 12}, {2, 'z', 'z', 0xc0, 12}};
     static const uint8_t RECORD[] = {FIXED_A};
     uint8_t msg[1024];
     struct dns_response d;
-    for (size_t labels = 126; labels <= 127; labels++) {
+    for (size_t i = 0; i < 2; i++) {
         memcpy(msg, HEAD, sizeof(HEAD));
-        size_t len = sizeof(HEAD) + put_long_name(msg + sizeof(HEAD), labels, 0);
+        size_t len = sizeof(HEAD) + put_long_name(msg + sizeof(HEAD), 126, 0);
         memcpy(msg + len, QUESTION_TAIL, sizeof(QUESTION_TAIL));
         len += sizeof(QUESTION_TAIL);
-        memcpy(msg + len, OWNER, sizeof(OWNER));
-        len += sizeof(OWNER);
+        memcpy(msg + len, OWNERS[i], 4 + i);
+        len += 4 + i;
         memcpy(msg + len, RECORD, sizeof(RECORD));
         len += sizeof(RECORD);
-        assert_int_equal(dns_parse_response(msg, len, &d, answer), labels == 126 ? 0 : W_ESYNTAX);
+        assert_int_equal(dns_parse_response(msg, len, &d, answer), i == 0 ? 0 : W_ESYNTAX);
         assert_int_equal(d.answer_len, 0);
     }
 }

@@ -153,8 +153,8 @@ static const struct {
      OCTETS(MESSAGE(2), CLIENT_RESPONSE, TYPE_MESSAGE, 0x92), DNSTAP_BAD},
     {"a tag of six octets",
      OCTETS(MESSAGE(2), CLIENT_RESPONSE, TYPE_MESSAGE, 0xa2, 0x80, 0x80, 0x80, 0x80, 0x00, 0), DNSTAP_BAD},
-    {"a fixed32 cut short",
-     OCTETS(MESSAGE(5), CLIENT_RESPONSE, /* query_time_nsec */ 0x4d, 1, 2), DNSTAP_BAD},
+    {"a fixed32 that ends after its message",
+     OCTETS(MESSAGE(6), CLIENT_RESPONSE, /* query_time_nsec */ 0x4d, 1, 2, 3, TYPE_MESSAGE), DNSTAP_BAD},
     /* clang-format on */
 };
 

@@ -107,6 +107,9 @@ static const struct fs_case INVALID[] = {
     {"length-prefixed protobuf with 16 bits is dnsdist's newRemoteLogger",
      OCTETS(/* length */ 0, 123, /* field 1, varint */ 0x08, 0x01, 0x12, 0x10),
      "ERROR", "newRemoteLogger", 0, 0},
+    {"a longer message of it",
+     OCTETS(/* length 300 */ 1, 0x2c, /* field 1, varint */ 0x08, 0x01, 0x12, 0x10),
+     "ERROR", "newRemoteLogger", 0, 0},
     {"length-prefixed protobuf with 32 bits and no handshake",
      OCTETS(/* length */ 0, 0, 0, 123, /* field 1, bytes */ 0x0a, 0x04, 't', 'e', 's', 't'),
      "ERROR", "length-prefixed protobuf without Frame Streams", 0, 0},
@@ -417,6 +420,27 @@ static void libfstrm_understands_the_control_frames_we_send(void **state)
     }
 }
 
+static void a_decoder_tells_whether_its_sender_wants_replies(void **state)
+{
+    (void)state;
+    const struct {
+        struct fs_frame first;
+        bool bidirectional;
+        enum fs_state then;
+    } FIRSTS[] = {{fs_ready(), true, FS_STATE_READY}, {fs_start(), false, FS_STATE_DATA}};
+    for (size_t i = 0; i < 2; i++) {
+        struct fs_decoder d;
+        struct buf log = {0};
+        fs_decoder_init(&d, 0);
+        assert_int_equal(d.state, FS_STATE_HANDSHAKE);
+        push_piece(&d, FIRSTS[i].first.data, FIRSTS[i].first.len, &log);
+        assert_int_equal(d.bidirectional, FIRSTS[i].bidirectional);
+        assert_int_equal(d.state, FIRSTS[i].then);
+        fs_decoder_fini(&d);
+        buf_fini(&log);
+    }
+}
+
 static void a_decoder_counts_frames_and_oversize_ones(void **state)
 {
     (void)state;
@@ -444,6 +468,7 @@ int main(void)
         cmocka_unit_test(a_frame_wholly_in_the_input_is_not_copied_and_needs_no_memory),
         cmocka_unit_test(without_memory_for_a_cut_frame_the_stream_fails_cleanly),
         cmocka_unit_test(libfstrm_understands_the_control_frames_we_send),
+        cmocka_unit_test(a_decoder_tells_whether_its_sender_wants_replies),
         cmocka_unit_test(a_decoder_counts_frames_and_oversize_ones),
     };
     return cmocka_run_group_tests_name("framestream", tests, NULL, NULL);
