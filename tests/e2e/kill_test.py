@@ -8,8 +8,9 @@
 # times that never go back. It buffers 4 KiB as CoreDNS does and, like it, drops what comes while it
 # has no connection; it only tries again sooner (0.1 s, not 1 to 10 s). Just before each kill the
 # time that `status` calls committed is read. After the restart every answer up to that time must be
-# found, a blind interval must begin at that time or later and before the kill, and later, when the
-# sender was heard again, every answer that is not found must lie in a blind interval.
+# found, and a blind interval must begin at that time or later and before the kill. An answer that is
+# not found must lie in a blind interval, and between a committed time and the next connection: an
+# interval that claims more than was lost does not help.
 
 import json
 import os
@@ -28,6 +29,7 @@ RATE = 10000                # frames a second
 BATCH = 100                 # frames made at once
 CLIENTS = 500               # so that no client comes near its limit of new answers an hour
 LOOKUPS = 20000             # lines in one bulk request
+SLACK_US = 100000           # from the hand-shake to the first frame
 
 
 def client_of(number):
@@ -92,7 +94,7 @@ class PacedSender(threading.Thread):
         super().__init__(daemon=True)
         self.address, self.ending = address, threading.Event()
         self.answers = []               # time in us of answer number i
-        self.connections, self.dropped = 0, 0
+        self.connections, self.connected_us = 0, 0
         self.sender, self.buffer, self.flushed = None, b"", 0.0
         self.templates = [Template(wire.CLIENT_RESPONSE), Template(wire.CLIENT_QUERY),
                           Template(wire.CLIENT_RESPONSE, wire.NXDOMAIN)]
@@ -113,6 +115,7 @@ class PacedSender(threading.Thread):
         try:
             self.sender = wire.Sender(self.address, timeout=4)
             self.connections += 1
+            self.connected_us = time.time_ns() // 1000
         except (OSError, ValueError):
             self.sender = None
 
@@ -128,7 +131,6 @@ class PacedSender(threading.Thread):
 
     def _write(self, frame):
         if self.sender is None:
-            self.dropped += 1
             return
         self.buffer += frame
         if len(self.buffer) < 4096 and time.monotonic() - self.flushed < 1.0:
@@ -166,6 +168,7 @@ class KillTest:
         self.sender = PacedSender(self.service.unix)
         self.checked = 0                # answers before this number have been looked up
         self.missing = []
+        self.gap_begin_us = 0           # committed to then, when the last kill came
 
     def committed_us(self):
         return self.service.senders().get("killed", 0)
@@ -176,20 +179,22 @@ class KillTest:
         before = self.committed_us()
         wait_for("the sender is heard", lambda: self.committed_us() > before, 20, 0.02)
         time.sleep(self.chance.uniform(0.0, 2.0))
+        heard_us = sender.connected_us + SLACK_US
         committed_us = self.committed_us()
         service.kill()
         killed_us = time.time_ns() // 1000
         service.start()
         shown = self.committed_us()
         expect(shown >= committed_us, "committed went back by %d us" % (committed_us - shown))
-        self.check_answers(committed_us)
+        self.check_answers(committed_us, heard_us)
+        self.gap_begin_us = committed_us
         blinds = service.blinds(committed_us, time.time_ns() // 1000)
         expect(any(committed_us <= begin <= killed_us < end for begin, end in blinds),
                "no blind interval from the committed time on", committed_us, killed_us, blinds)
         return killed_us - committed_us
 
-    def check_answers(self, until_us):
-        """Every answer up to that time is there, unless it lies in a blind interval."""
+    def check_answers(self, until_us, heard_us):
+        """Every answer up to that time is there, except in the gap that ended at `heard_us`."""
         sender = self.sender
         end = self.checked
         while end < len(sender.answers) and sender.answers[end] <= until_us:
@@ -197,6 +202,11 @@ class KillTest:
         numbers = list(range(self.checked, end))
         missing = sorted(set(numbers) - found(self.service, sender, numbers))
         self.must_be_blind(missing)
+        for number in missing:
+            expect(self.gap_begin_us < sender.answers[number] < heard_us,
+                   "answer %d is lost, though it was no part of the gap" % number,
+                   whither.rfc3339(sender.answers[number]), whither.rfc3339(self.gap_begin_us),
+                   whither.rfc3339(heard_us))
         self.missing += missing
         self.checked = end
 
@@ -221,7 +231,7 @@ class KillTest:
                     % (number + 1, lags[-1] // 1000, self.checked, len(self.missing)))
             wait_for("the sender is heard at the end",
                      lambda: self.committed_us() > time.time_ns() // 1000 - 3000000, 20)
-            self.check_answers(self.committed_us())
+            self.check_answers(self.committed_us(), self.sender.connected_us + SLACK_US)
         finally:
             self.sender.ending.set()
             self.sender.join(10)
