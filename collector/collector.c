@@ -35,6 +35,18 @@ enum {
 /* ... and everything ends after. */
 #define STOP_MAX_US (4 * US_PER_S)
 
+/* What a peer does wrong once differs from peer to peer; what it does wrong with each frame is said
+ * once in a while. */
+static const struct log_limit LOG_LIMITS[LIMITS] = {
+    [LIMIT_CLOSED] = {.interval_us = 10 * US_PER_S, .burst = 5},
+    [LIMIT_TOO_MANY] = {.interval_us = 10 * US_PER_S, .burst = 1},
+    [LIMIT_NOT_FULL] = {.interval_us = US_PER_MIN, .burst = 1},
+    [LIMIT_AWAY] = {.interval_us = US_PER_MIN, .burst = 1},
+    [LIMIT_OVERSIZE] = {.interval_us = 10 * US_PER_S, .burst = 1},
+    [LIMIT_ACCEPT] = {.interval_us = 10 * US_PER_S, .burst = 1},
+    [LIMIT_PAUSED] = {.interval_us = 10 * US_PER_S, .burst = 1},
+};
+
 void collector_log(struct collector *collector, enum limit limit, const char *format, ...)
 {
     uint32_t suppressed;
@@ -347,7 +359,7 @@ int collector_new(struct collector **out, const struct collector_options *option
     collector->store = store;
     fill_defaults(&collector->options);
     for (size_t i = 0; i < LIMITS; i++) {
-        collector->limits[i] = (struct log_limit){.interval_us = 10 * US_PER_S, .burst = 3};
+        collector->limits[i] = LOG_LIMITS[i];
     }
     collector->outlet = calloc(1, sizeof(*collector->outlet));
     collector->read_buffer = malloc(READ_BUFFER_BYTES);

@@ -241,6 +241,7 @@ static void take_octets(struct connection *connection, const uint8_t *octets, si
     enum fs_event event;
     int64_t now_us = clock_now_us();
     counter_add(COUNT_DNSTAP_BYTES, len);
+    counter_set(COUNT_LAST_FRAME, (uint64_t)(now_us / US_PER_S));
     fs_decoder_push(&connection->decoder, octets, len);
     while (connection->state <= CONNECTION_DATA &&
            (event = fs_decoder_next(&connection->decoder, &frame)) != FS_AGAIN) {

@@ -12,7 +12,7 @@
 
 #include "collector/apply.h"
 
-#define READ_BYTES (1024 * 1024)
+#define READ_BYTES (256 * 1024)
 
 struct ingest {
     struct applier applier;
