@@ -4,7 +4,7 @@
 #
 # Starts build/whither serve with everything under ./run, replays the bundled recording through the
 # real socket (its times moved to now: a live collector refuses what is not of the present), joins
-# the flow log that belongs to it, and stays up until Ctrl-C.
+# the flows that belong to it, and stays up until Ctrl-C.
 set -u
 cd "$(dirname "$0")/../.." || exit 1
 
@@ -33,7 +33,7 @@ give_up() {
 }
 
 listens() {
-    (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null
+    (exec 2>/dev/null 3<>"/dev/tcp/127.0.0.1/$1")
 }
 
 # ready PORT: whether the service says so.
@@ -42,7 +42,7 @@ ready() {
     {
         printf 'GET /readyz HTTP/1.0\r\nHost: localhost\r\n\r\n' >&3 &&
             read -r _ status _ <&3
-    } 3<>"/dev/tcp/127.0.0.1/$1" 2>/dev/null
+    } 2>/dev/null 3<>"/dev/tcp/127.0.0.1/$1"
     [ "${status:-}" = 200 ]
 }
 
@@ -81,12 +81,14 @@ python3 tests/support/record_replay.py "unix:$socket" "$folder" >"$folder/replay
 echo "A CoreDNS recording went in over the socket: $(cut -d' ' -f1 "$folder/replay.log") frames."
 echo "The connections of its pods, with the names they asked for:"
 echo
-"$whither" join "$folder/flows.log" --data "$folder/data" --to table --quiet
+"$whither" join "$folder/flows.hubble.jsonl" --data "$folder/data" --to table --quiet
 code=$?
 if [ $code -ne 0 ]; then
     give_up "the join ended with exit code $code"
 fi
 cat <<END
+
+blind (gap): nobody was watching in the hour before this run, so nothing may be said.
 
 Try:
   $whither lookup 10.244.0.21 99.83.136.103 --data $folder/data
