@@ -114,7 +114,7 @@ static void copy_lower(uint8_t *to, const uint8_t *from, size_t len)
 
 /* The offset of the root octet or pointer that ends the labels at `at`, or 0 where there is none
  * (no name ends at 0, for the header is there). */
-static size_t labels_end(const struct walker *w, size_t at)
+static inline size_t labels_end(const struct walker *w, size_t at)
 {
     size_t end = at;
     while (end < w->len && end - at < NAME_WIRE_MAX) {
@@ -210,16 +210,20 @@ static int read_rr(const struct walker *w, size_t *at, struct rr *rr)
     return 0;
 }
 
-static void gather_addrs(struct gathered *g, const uint8_t *addrs, size_t len, size_t size)
+/* Gathers `len` octets of IPv4 addresses, as far as there is room; and of IPv6 addresses. */
+static void gather_v4(struct gathered *g, const uint8_t *addrs, size_t len)
 {
-    for (size_t at = 0; at < len; at += size) {
-        uint16_t *count = size == 4 ? &g->v4_count : &g->v6_count;
-        if (g->budget < size || *count == ANSWER_ADDRS_MAX) {
-            return;
-        }
-        memcpy((size == 4 ? g->v4 : g->v6) + *count * size, addrs + at, size);
-        g->budget -= size;
-        ++*count;
+    for (size_t at = 0; at < len && g->budget >= 4 && g->v4_count < ANSWER_ADDRS_MAX; at += 4) {
+        memcpy(g->v4 + 4 * g->v4_count++, addrs + at, 4);
+        g->budget -= 4;
+    }
+}
+
+static void gather_v6(struct gathered *g, const uint8_t *addrs, size_t len)
+{
+    for (size_t at = 0; at < len && g->budget >= 16 && g->v6_count < ANSWER_ADDRS_MAX; at += 16) {
+        memcpy(g->v6 + 16 * g->v6_count++, addrs + at, 16);
+        g->budget -= 16;
     }
 }
 
@@ -253,8 +257,10 @@ static int read_service_binding(const struct walker *w, const struct rr *rr, str
             if (len == 0 || len % size != 0) {
                 return W_ESYNTAX;
             }
-            if (g != NULL) {
-                gather_addrs(g, w->msg + at, len, size);
+            if (g != NULL && size == 4) {
+                gather_v4(g, w->msg + at, len);
+            } else if (g != NULL) {
+                gather_v6(g, w->msg + at, len);
             }
         }
         last_key = key;
@@ -336,7 +342,7 @@ static uint32_t least_ttl(uint32_t least, uint32_t ttl_s)
 
 /* The names from the question to the addresses. */
 struct chain {
-    struct name names[1 + ANSWER_CHAIN_MAX]; /* the asked name first */
+    struct name names[1 + ANSWER_CHAIN_MAX + 1]; /* the asked name first; one to try the next */
     const uint8_t *wires[1 + ANSWER_CHAIN_MAX];
     size_t count; /* of `names` */
     struct place end;
@@ -378,18 +384,16 @@ static int follow_chain(const struct walker *w, struct chain *chain)
     const struct link *link;
     int found;
     while ((found = find_link(w, &chain->end, &link)) == 1) {
-        struct name target;
-        if (read_name(w, link->target, &target) == 0) {
+        struct name *name = &chain->names[chain->count];
+        if (read_name(w, link->target, name) == 0) {
             return W_ESYNTAX;
         }
-        if (chain_has(chain, &target)) {
+        if (chain_has(chain, name)) {
             return 0;
         }
         if (chain->count > ANSWER_CHAIN_MAX) {
             return W_ELIMIT;
         }
-        struct name *name = &chain->names[chain->count];
-        memcpy(name, &target, 1u + target.len);
         chain->wires[chain->count++] = name->wire;
         chain->end = (struct place){name, link->target};
         chain->ttl_s = least_ttl(chain->ttl_s, link->ttl_s);
@@ -407,8 +411,10 @@ static bool carries_addrs(const struct rr *rr)
 static void gather_rr(const struct walker *w, const struct rr *rr, struct gathered *g)
 {
     size_t budget = g->budget;
-    if (rr->type == TYPE_A || rr->type == TYPE_AAAA) {
-        gather_addrs(g, w->msg + rr->rdata, rr->rdlen, rr->rdlen);
+    if (rr->type == TYPE_A) {
+        gather_v4(g, w->msg + rr->rdata, rr->rdlen);
+    } else if (rr->type == TYPE_AAAA) {
+        gather_v6(g, w->msg + rr->rdata, rr->rdlen);
     } else {
         read_service_binding(w, rr, g);
     }
