@@ -61,9 +61,9 @@ class Commands:
         return json.loads(self.run(*argv, *options, check=0).stdout)
 
     def names(self, what, options=()):
-        """The rows for a name, an address or a client, as the object that HTTP gives too."""
+        """The rows for a name, an address or a client."""
         done = self.run("names", what, "--data", self.data, "--output", "json", *options, check=0)
-        return json.loads(done.stdout)
+        return json_lines(done.stdout)
 
     def status(self, check=0):
         done = self.run("status", "--data", self.data, "--output", "json", check=check)
