@@ -21,8 +21,8 @@
 
 /* Longest CNAME chain followed; a longer one is cut and the answer has no addresses. */
 #define ANSWER_CHAIN_MAX 16
-/* Addresses of one family. A message holds at most 4,368 A records; only HTTPS hints could exceed
- * this several times, and what exceeds it is left out. */
+/* Addresses of one family. A message holds at most 4,095 A records of a name that is not the root;
+ * only HTTPS hints could exceed this, and what exceeds it is left out. */
 #define ANSWER_ADDRS_MAX 4096
 /* The counts before the asked name. */
 #define ANSWER_HEAD_LEN 6
