@@ -37,6 +37,7 @@ struct work {
     uint32_t count;  /* candidates gathered */
     uint32_t dropped;
     const struct candidate *tail; /* while looking for names that lead to this one */
+    uint32_t heads_from;          /* candidates before were there when that began */
 };
 
 static const struct name CLUSTER_LOCAL = {
@@ -293,6 +294,13 @@ static struct evidence weigh(const struct work *work, const struct store_sightin
         int64_t until_us = last ? sighting->expiry_us + grace_us : sighting->times[i];
         evidence = (struct evidence){true, time_us, until_us >= question->start_us, false};
     }
+    /* Thinned times: the one before the bounds, because others of the run lie within them. */
+    for (uint32_t i = 1; i < sighting->time_count && sighting->approximate && !evidence.usable;
+         i++) {
+        if (sighting->times[i - 1] < work->from_us && sighting->times[i] > work->ref_us) {
+            evidence = (struct evidence){true, sighting->times[i - 1], true, false};
+        }
+    }
     /* After the reference: the earliest one; within the record's span it is an answer like others.
      */
     for (uint32_t i = 0; i < sighting->time_count && !evidence.usable; i++) {
@@ -369,7 +377,9 @@ static bool gather_heads(void *ctx, const struct store_sighting *sighting)
     struct work *work = ctx;
     struct evidence evidence = weigh(work, sighting);
     const uint8_t *name = attributed_name(work->attributor, sighting->answer);
-    if (evidence.usable && find_candidate(work, name) == NULL) {
+    const struct candidate *known = find_candidate(work, name);
+    bool is_new = known == NULL || known >= &work->attributor->candidates[work->heads_from];
+    if (evidence.usable && is_new) {
         struct candidate offered;
         offered.live = work->tail->live;
         offered.via = VIA_CNAME;
@@ -388,11 +398,15 @@ static int gather_own(struct work *work)
         store_by_client_address(view, question->cluster, &question->source, &question->destination,
                                 work->from_us, work->to_us, gather_direct, work);
     uint32_t direct = work->count;
-    for (uint32_t i = 0; i < direct && err == 0; i++) {
-        work->tail = &work->attributor->candidates[i];
-        err = store_by_client_target(view, question->cluster, &question->source,
-                                     work->tail->name.wire, work->from_us, work->to_us,
-                                     gather_heads, work);
+    /* Live tails first: a name that leads to several of them is as live as any of these. */
+    for (uint32_t i = 0; i < 2 * direct && err == 0; i++) {
+        work->tail = &work->attributor->candidates[i % direct];
+        work->heads_from = work->count;
+        if (work->tail->live == (i < direct)) {
+            err = store_by_client_target(view, question->cluster, &question->source,
+                                         work->tail->name.wire, work->from_us, work->to_us,
+                                         gather_heads, work);
+        }
     }
     return err;
 }
@@ -402,26 +416,29 @@ static bool gather_shared(void *ctx, const struct store_shared *shared)
     struct work *work = ctx;
     const uint8_t *name = attributed_name(work->attributor, shared->answer);
     struct candidate *candidate = find_candidate(work, name);
-    if (candidate != NULL) {
-        /* Two asked names with one name: keep the one that more clients asked for. */
-        candidate->count += shared->count;
-        candidate->clients =
-            shared->clients > candidate->clients ? shared->clients : candidate->clients;
-        return true;
-    }
-    candidate = new_candidate(work);
+    bool live = shared->expiry_us + work->attributor->params.grace_us >= work->question->start_us;
     if (candidate == NULL) {
-        return true;
+        candidate = new_candidate(work);
+        if (candidate == NULL) {
+            return true;
+        }
+        candidate->live = false;
+        candidate->count = 0;
+        candidate->clients = 0;
+        candidate->answer_us = INT64_MIN;
     }
-    fill_names(candidate, name, shared->answer);
-    candidate->live =
-        shared->expiry_us + work->attributor->params.grace_us >= work->question->start_us;
-    candidate->via = VIA_SHARED;
-    candidate->answer_us = shared->last_us;
-    candidate->age_us = work->question->start_us - shared->last_us;
-    candidate->ttl_s = (uint32_t)((shared->expiry_us - shared->last_us) / US_PER_S);
-    candidate->count = shared->count;
-    candidate->clients = shared->clients;
+    if (shared->last_us > candidate->answer_us) {
+        fill_names(candidate, name, shared->answer);
+        candidate->via = VIA_SHARED;
+        candidate->answer_us = shared->last_us;
+        candidate->age_us = work->question->start_us - shared->last_us;
+        candidate->ttl_s = (uint32_t)((shared->expiry_us - shared->last_us) / US_PER_S);
+    }
+    candidate->live |= live;
+    candidate->count += shared->count;
+    /* Two asked names with one name: at least as many clients as asked for either. */
+    candidate->clients =
+        shared->clients > candidate->clients ? shared->clients : candidate->clients;
     return true;
 }
 
@@ -437,7 +454,15 @@ static const char *unjoinable_reason(const struct question *question)
     case ADDR_UNSPECIFIED:
         return "no-address";
     default:
-        return addr_kind(&question->source) == ADDR_UNSPECIFIED ? "no-address" : NULL;
+        break;
+    }
+    switch (addr_kind(&question->source)) {
+    case ADDR_BROADCAST:
+    case ADDR_MULTICAST:
+    case ADDR_UNSPECIFIED:
+        return "no-address"; /* nobody's */
+    default:
+        return NULL;
     }
 }
 
@@ -467,7 +492,8 @@ static int judge_nameless(struct work *work, int64_t now_us, struct attribution 
     struct store_client client;
     int err = store_client_seen(view, question->cluster, &question->source, work->from_us,
                                 question->end_us, &client);
-    enum store_cover cover = store_cover(view, question->cluster, work->from_us, question->end_us,
+    /* An aggregated record may have begun its connections up to its end. */
+    enum store_cover cover = store_cover(view, question->cluster, work->from_us, work->ref_us,
                                          now_us, params->settle_us);
     bool settled = store_settled(view, question->cluster, work->to_us, now_us, params->settle_us);
     out->verdict = BLIND;
