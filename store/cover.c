@@ -7,7 +7,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "store/view.h"
+
+/* How far a connection may reach back before the end of the one that it replaces. */
+#define OVERLAP_US (10 * US_PER_S)
+/* How late the writer's last sign of life may be while it still lives. */
+#define COMMIT_LAG_US (10 * US_PER_S)
 
 static bool concerns(const char *of, const char *cluster)
 {
@@ -40,8 +46,10 @@ static void close_cuts(const struct state_copy *state, int64_t *until_us)
             const struct state_stream *next = &state->streams[j];
             bool same = strcmp(next->identity, cut->identity) == 0 &&
                         strcmp(next->cluster, cut->cluster) == 0 && next->kind == STREAM_LIVE;
-            /* One that began while the other was still heard is a second connection. */
-            if (same && !used[j] && next->committed_us >= cut->committed_us) {
+            /* One that began while the other was still heard is a second connection; what a sender
+             * sends again overlaps by less. */
+            if (same && !used[j] && next->committed_us >= cut->committed_us &&
+                next->from_us + OVERLAP_US >= cut->committed_us) {
                 used[j] = true;
                 until_us[i] = next->from_us < until_us[i] ? next->from_us : until_us[i];
                 break;
@@ -139,9 +147,23 @@ static struct watch gather(struct store_view *view, const char *cluster, int64_t
     return watch;
 }
 
-/* How many streams listen at the instant; `*next_us` is when that number changes next. */
-static uint32_t listening_at(const struct listened *listened, size_t count, int64_t at_us,
-                             int64_t *next_us)
+/* True if the same sender listens at the instant by a connection that is earlier in the list:
+ * CoreDNS opens one for each server block. Streams without an identity are senders of their own. */
+static bool counted(const struct listened *listened, size_t at, int64_t at_us)
+{
+    const char *identity = listened[at].stream->identity;
+    for (size_t i = 0; i < at && identity[0] != '\0'; i++) {
+        if (listened[i].to_us > at_us && strcmp(listened[i].stream->identity, identity) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* How many senders listen at the instant, counted up to `need`; `*next_us` is when that may change
+ * next. */
+static uint32_t listening_at(const struct listened *listened, size_t count, uint32_t need,
+                             int64_t at_us, int64_t *next_us)
 {
     uint32_t listening = 0;
     *next_us = INT64_MAX;
@@ -151,7 +173,7 @@ static uint32_t listening_at(const struct listened *listened, size_t count, int6
             break;
         }
         if (listened[i].to_us > at_us) {
-            listening++;
+            listening += listening < need && !counted(listened, i, at_us);
             *next_us = listened[i].to_us < *next_us ? listened[i].to_us : *next_us;
         }
     }
@@ -165,7 +187,7 @@ static int64_t first_unwatched(const struct listened *listened, size_t count, ui
 {
     while (at_us < to_us) {
         int64_t next_us;
-        if (listening_at(listened, count, at_us, &next_us) < need) {
+        if (listening_at(listened, count, need, at_us, &next_us) < need) {
             return at_us;
         }
         at_us = next_us;
@@ -178,7 +200,7 @@ static int64_t first_watched(const struct listened *listened, size_t count, uint
 {
     while (at_us < to_us) {
         int64_t next_us;
-        if (listening_at(listened, count, at_us, &next_us) >= need) {
+        if (listening_at(listened, count, need, at_us, &next_us) >= need) {
             return at_us;
         }
         at_us = next_us;
@@ -205,11 +227,13 @@ enum store_cover store_cover(struct store_view *view, const char *cluster, int64
     }
     int64_t unwatched_us =
         first_unwatched(view->listened, watch.count, needed(view), from_us, to_us);
-    if (unwatched_us == INT64_MAX) {
-        return watch.open_us < to_us ? COVER_UNSETTLED : COVER_WHOLE;
+    if (unwatched_us == INT64_MAX && watch.open_us >= to_us) {
+        return COVER_WHOLE;
     }
-    /* Only the end of the span is missing, and those who are connected may still tell of it. */
-    return unwatched_us >= watch.open_us ? COVER_UNSETTLED : COVER_GAP;
+    /* Only the end of the span is missing, and those who are connected may still tell of it, unless
+     * so much time has passed that nobody commits any more. */
+    bool may_tell = unwatched_us >= watch.open_us && now_us - to_us < settle_us + COMMIT_LAG_US;
+    return may_tell ? COVER_UNSETTLED : COVER_GAP;
 }
 
 bool store_settled(struct store_view *view, const char *cluster, int64_t time_us, int64_t now_us,
