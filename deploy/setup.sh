@@ -16,11 +16,11 @@ set -eu
 compilers="gcc g++ libc6-dev make"
 libraries="libuv1-dev liblmdb-dev libfstrm-dev libmicrohttpd-dev libsimdjson-dev libcyaml-dev \
 libpsl-dev libsystemd-dev libxxhash-dev zlib1g-dev libzstd-dev libcurl4-openssl-dev"
-replay="python3"
+replay="python3 curl"
 unit_tests="libcmocka-dev libprotobuf-c-dev protobuf-c-compiler libldns-dev tzdata"
 other_compiler="clang libclang-rt-14-dev clang-format"
 senders="fstrm-bin bind9-dnsutils knot-dnsutils unbound systemd"
-checks="python3-yaml curl shellcheck"
+checks="python3-yaml shellcheck"
 peers="nginx-light wrk golang-github-dnstap-golang-dnstap-cli"
 
 case "${1:-build}" in
