@@ -26,9 +26,14 @@ static bool begins_with_member(struct text text, const char *key, const char *va
     return true;
 }
 
+bool loki_is_error(struct text head)
+{
+    return begins_with_member(head, "\"status\"", "\"error\"");
+}
+
 bool loki_sniff(struct text head)
 {
-    return begins_with_member(head, "\"status\"", "\"") ||
+    return begins_with_member(head, "\"status\"", "\"success\"") || loki_is_error(head) ||
            begins_with_member(head, "\"streams\"", "[") ||
            (begins_with_member(head, "\"data\"", "{") &&
             memmem(head.data, head.len, "\"result", 7) != NULL);

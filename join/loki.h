@@ -51,6 +51,8 @@ struct loki {
 
 /* True if the beginning of an input looks like such a document. */
 bool loki_sniff(struct text head);
+/* True if it looks like the response to a query that failed. */
+bool loki_is_error(struct text head);
 
 void loki_init(struct loki *loki);
 void loki_fini(struct loki *loki);

@@ -156,7 +156,12 @@ int reader_open(struct reader **out, const char *path, const struct format *forc
         struct text head = {reader->carry, reader->carry_len};
         reader->document = loki_forced(reader) || (forced == NULL && loki_sniff(head));
         reader->format = reader->document ? &FORMAT_LOKI : forced;
-        err = reader->format == NULL ? find_format(reader, parser, why) : 0;
+        if (reader->document && loki_is_error(head)) {
+            err = why_set(why, W_EFORMAT, "%s: the response of a Loki query that failed: %.*s",
+                          input_name(reader->input), (int)(head.len < 200 ? head.len : 200),
+                          head.data);
+        }
+        err = err == 0 && reader->format == NULL ? find_format(reader, parser, why) : err;
     }
     if (err != 0) {
         reader_close(&reader);

@@ -1,0 +1,100 @@
+/* tests/support/flow_lines.c -- one line through a flow format
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "tests/support/flow_lines.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/buf.h"
+#include "base/clock.h"
+#include "join/sink.h"
+
+void flow_lines_init(struct flow_lines *lines, const struct parser_options *options,
+                     int64_t near_us)
+{
+    static const struct parser_options NONE = {NULL, 0};
+    *lines = (struct flow_lines){0};
+    assert_int_equal(parser_new(&lines->parser, options != NULL ? options : &NONE), 0);
+    lines->parser->year_near_us = near_us;
+}
+
+void flow_lines_fini(struct flow_lines *lines)
+{
+    parser_free(&lines->parser);
+    arena_fini(&lines->arena);
+    free((char *)lines->record.text.data);
+}
+
+const struct flow_record *flow_lines_parse(struct flow_lines *lines, const struct format *format,
+                                           const char *text, size_t len)
+{
+    char *copy = malloc(len > 0 ? len : 1);
+    assert_non_null(copy);
+    memcpy(copy, text, len);
+    free((char *)lines->record.text.data);
+    arena_reset(&lines->arena);
+    memset(&lines->record, 0, sizeof(lines->record));
+    lines->record.text = (struct text){copy, len};
+    lines->record.number = 1;
+    assert_int_equal(parser_parse(lines->parser, format, true, &lines->arena, &lines->record), 0);
+    return &lines->record;
+}
+
+static void put_end(struct buf *buf, const struct flow *flow, const struct addr *addr,
+                    uint16_t port)
+{
+    char text[ADDR_TEXT_MAX];
+    buf_add(buf, text, addr_print(addr, text));
+    if (flow->has_ports) {
+        buf_printf(buf, ":%u", port);
+    }
+}
+
+static void put_flow(struct buf *buf, const struct flow *flow)
+{
+    static const char *const DIRECTIONS[] = {"unknown", "egress", "ingress"};
+    char time[TIME_TEXT_MAX] = "never";
+    buf_printf(buf, "%s %s ", flow->dataset, flow->transport[0] != '\0' ? flow->transport : "?");
+    if (flow->has_pair) {
+        put_end(buf, flow, &flow->source, flow->source_port);
+        buf_str(buf, " > ");
+        put_end(buf, flow, &flow->destination, flow->destination_port);
+        buf_char(buf, ' ');
+    }
+    if (flow->start_us != 0) {
+        time_print(flow->start_us, time);
+    }
+    buf_printf(buf, "%s %s %s%s", flow_action_name(flow->action), DIRECTIONS[flow->direction],
+               flow->shows_start ? "start " : "", time);
+    if (flow->unjoinable != NULL) {
+        buf_printf(buf, " unjoinable %s", flow->unjoinable);
+    }
+}
+
+const char *flow_lines_text(const struct flow_record *record)
+{
+    static char text[512];
+    struct buf buf = {0};
+    switch (record->parsed) {
+    case PARSED_FLOW:
+        put_flow(&buf, &record->flow);
+        break;
+    case PARSED_SKIPPED:
+        buf_printf(&buf, "skip %s", skip_name(record->skip));
+        break;
+    case PARSED_BAD:
+        buf_printf(&buf, "bad: %.*s", (int)record->fault.len, record->fault.data);
+        break;
+    case PARSED_FOREIGN:
+        buf_str(&buf, "foreign");
+    }
+    snprintf(text, sizeof(text), "%.*s", (int)buf.len, buf.data);
+    buf_fini(&buf);
+    return text;
+}

@@ -1,0 +1,27 @@
+/* tests/support/flow_lines.h -- one line through a flow format
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#pragma once
+
+#include "join/format.h"
+
+/* A parser and what it needs; what it gives lives until the next line. */
+struct flow_lines {
+    struct parser *parser;
+    struct arena arena;
+    struct flow_record record;
+};
+
+/* Asserts that there is memory. The year of times without one is the one before `near_us`. */
+void flow_lines_init(struct flow_lines *lines, const struct parser_options *options,
+                     int64_t near_us);
+void flow_lines_fini(struct flow_lines *lines);
+
+/* Parses a copy of the text that is exactly as long, so that a sanitizer sees a read beyond it. */
+const struct flow_record *flow_lines_parse(struct flow_lines *lines, const struct format *format,
+                                           const char *text, size_t len);
+
+/* The record as one line of words, for tables of tests:
+ * "hubble tcp 10.0.0.1:1 > 192.0.2.1:443 allowed egress start 2026-05-22T10:00:01.000000Z",
+ * "skip reply", "bad: ..."; with unjoinable flows as "... unjoinable no-address". */
+const char *flow_lines_text(const struct flow_record *record);

@@ -1,0 +1,328 @@
+/* tests/unit/join/test_reader.c -- files, lines, compression, formats found by content
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "join/reader.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+#include <zlib.h>
+#include <zstd.h>
+
+#include "base/buf.h"
+#include "tests/support/store_fixture.h"
+
+#define LINE "May 22 10:00:01 h kernel: p: IN=cali1 OUT=eth0 SRC=192.0.2.7 DST=198.51.100.9"
+
+struct fixture {
+    char dir[64];
+    char path[128];
+    struct parser *parser;
+};
+
+static int set_up(void **state)
+{
+    static const struct parser_options NONE = {NULL, 0};
+    struct fixture *fixture = calloc(1, sizeof(*fixture));
+    *state = fixture;
+    fixture_dir(fixture->dir);
+    snprintf(fixture->path, sizeof(fixture->path), "%s/input", fixture->dir);
+    return parser_new(&fixture->parser, &NONE);
+}
+
+static int tear_down(void **state)
+{
+    struct fixture *fixture = *state;
+    parser_free(&fixture->parser);
+    fixture_remove(fixture->dir);
+    free(fixture);
+    return 0;
+}
+
+static void write_file(const char *path, const void *bytes, size_t len)
+{
+    FILE *file = fopen(path, "wb");
+    assert_non_null(file);
+    assert_int_equal(fwrite(bytes, 1, len, file), len);
+    assert_int_equal(fclose(file), 0);
+}
+
+/* Reads the file to its end: "number:text|" for each record, "number!fault|" for a bad one. Returns
+ * what reader_open or the last reader_next returned. */
+static int read_all(struct fixture *fixture, const struct format *forced, struct buf *out,
+                    struct why *why)
+{
+    struct reader *reader;
+    struct flow_batch batch = {0};
+    int err = reader_open(&reader, fixture->path, forced, fixture->parser, why);
+    if (err != 0) {
+        return err;
+    }
+    while ((err = reader_next(reader, &batch, why)) > 0) {
+        assert_true(batch.count > 0);
+        for (size_t i = 0; i < batch.count; i++) {
+            const struct flow_record *record = &batch.records[i];
+            bool bad = record->parsed == PARSED_BAD;
+            struct text text = bad ? record->fault : record->text;
+            buf_printf(out, "%llu%c", (unsigned long long)record->number, bad ? '!' : ':');
+            buf_add(out, text.data, text.len < 100 ? text.len : 0);
+            buf_char(out, '|');
+        }
+    }
+    flow_batch_fini(&batch);
+    reader_close(&reader);
+    buf_char(out, '\0');
+    return err;
+}
+
+static void assert_reads(struct fixture *fixture, const char *expected)
+{
+    struct buf out = {0};
+    struct why why = {""};
+    assert_int_equal(read_all(fixture, NULL, &out, &why), 0);
+    assert_string_equal(out.data, expected);
+    buf_fini(&out);
+}
+
+static void lines_are_cut_and_counted_and_empty_ones_left_out(void **state)
+{
+    struct fixture *fixture = *state;
+    static const struct {
+        const char *text;
+        const char *records;
+    } CASES[] = {
+        {LINE "\n" LINE "\n", "1:" LINE "|2:" LINE "|"},
+        {LINE "\r\n\r\n \n" LINE, "1:" LINE "|4:" LINE "|"},
+        {"\n\n" LINE, "3:" LINE "|"},
+        {"", ""},
+        {"\n\n", ""},
+    };
+    for (size_t i = 0; i < sizeof(CASES) / sizeof(CASES[0]); i++) {
+        write_file(fixture->path, CASES[i].text, strlen(CASES[i].text));
+        assert_reads(fixture, CASES[i].records);
+    }
+}
+
+static void a_line_that_is_too_long_is_passed_over_and_named(void **state)
+{
+    struct fixture *fixture = *state;
+    static const size_t LENGTHS[] = {RECORD_LEN_MAX + 1, 10 * 1024 * 1024};
+    for (size_t i = 0; i < 2 * sizeof(LENGTHS) / sizeof(LENGTHS[0]); i++) {
+        struct buf text = {0};
+        bool last = i % 2 == 1; /* without a line feed at the end of the file */
+        buf_str(&text, LINE "\n");
+        for (size_t at = 0; at < LENGTHS[i / 2]; at++) {
+            buf_char(&text, 'x');
+        }
+        buf_str(&text, last ? "" : "\n" LINE "\n");
+        assert_int_equal(text.err, 0);
+        write_file(fixture->path, text.data, text.len);
+        assert_reads(fixture, last ? "1:" LINE "|2!longer than 1 MiB|"
+                                   : "1:" LINE "|2!longer than 1 MiB|3:" LINE "|");
+        buf_fini(&text);
+    }
+}
+
+static void a_line_of_the_longest_allowed_is_read(void **state)
+{
+    struct fixture *fixture = *state;
+    struct buf text = {0};
+    buf_str(&text, LINE "\n");
+    for (size_t at = 0; at < RECORD_LEN_MAX; at++) {
+        buf_char(&text, 'x');
+    }
+    buf_str(&text, "\n" LINE);
+    write_file(fixture->path, text.data, text.len);
+    assert_reads(fixture, "1:" LINE "|2:|3:" LINE "|");
+    buf_fini(&text);
+}
+
+static size_t compress_gzip(const char *text, size_t len, unsigned char *out, size_t cap)
+{
+    z_stream stream = {0};
+    assert_int_equal(deflateInit2(&stream, 6, Z_DEFLATED, 16 + MAX_WBITS, 8, Z_DEFAULT_STRATEGY),
+                     Z_OK);
+    stream.next_in = (unsigned char *)text;
+    stream.avail_in = (unsigned)len;
+    stream.next_out = out;
+    stream.avail_out = (unsigned)cap;
+    assert_int_equal(deflate(&stream, Z_FINISH), Z_STREAM_END);
+    size_t done = cap - stream.avail_out;
+    deflateEnd(&stream);
+    return done;
+}
+
+static void compressed_files_are_found_by_content(void **state)
+{
+    struct fixture *fixture = *state;
+    unsigned char bytes[1024];
+    size_t len = compress_gzip(LINE "\n", sizeof(LINE), bytes, sizeof(bytes));
+    /* Two members, as a file that was appended to. */
+    len += compress_gzip(LINE "\n", sizeof(LINE), bytes + len, sizeof(bytes) - len);
+    write_file(fixture->path, bytes, len);
+    assert_reads(fixture, "1:" LINE "|2:" LINE "|");
+    len = ZSTD_compress(bytes, sizeof(bytes), LINE "\n" LINE, sizeof(LINE "\n" LINE) - 1, 3);
+    len += ZSTD_compress(bytes + len, sizeof(bytes) - len, "\n" LINE, sizeof(LINE), 3);
+    write_file(fixture->path, bytes, len);
+    assert_reads(fixture, "1:" LINE "|2:" LINE "|3:" LINE "|");
+}
+
+static void a_cut_or_damaged_file_gives_what_came_before_and_an_error(void **state)
+{
+    struct fixture *fixture = *state;
+    struct buf text = {0};
+    size_t cap = 1024 * 1024;
+    unsigned char *bytes = malloc(cap);
+    assert_non_null(bytes);
+    for (int i = 0; i < 20000; i++) {
+        buf_printf(&text, LINE " ID=%u\n", (unsigned)i * 2654435761u);
+    }
+    for (int zstd = 0; zstd < 2; zstd++) {
+        size_t len = zstd ? ZSTD_compress(bytes, cap, text.data, text.len, 3)
+                          : compress_gzip(text.data, text.len, bytes, cap);
+        for (int damaged = 0; damaged < 2; damaged++) {
+            struct buf out = {0};
+            struct why why = {""};
+            if (damaged) {
+                memset(bytes + len / 2, 0x55, 64);
+            }
+            write_file(fixture->path, bytes, damaged ? len : len / 2);
+            assert_int_equal(read_all(fixture, NULL, &out, &why), W_EDAMAGED);
+            assert_non_null(strstr(why.text, fixture->path));
+            assert_non_null(strstr(why.text, damaged ? "is damaged" : "ends early"));
+            assert_true(out.len > 100000);
+            buf_fini(&out);
+        }
+    }
+    free(bytes);
+    buf_fini(&text);
+}
+
+static void what_is_of_no_known_format_is_refused_with_what_was_tried(void **state)
+{
+    struct fixture *fixture = *state;
+    struct buf out = {0};
+    struct why why = {""};
+    char expected[256];
+    write_file(fixture->path, "\nhello\n", 7);
+    assert_int_equal(read_all(fixture, NULL, &out, &why), W_EFORMAT);
+    snprintf(expected, sizeof(expected),
+             "%s: line 2 is of no known format (tried hubble, kernel-log, journal, loki, logcli); "
+             "name it with --from FORMAT",
+             fixture->path);
+    assert_string_equal(why.text, expected);
+    assert_int_equal(read_all(fixture, &FORMAT_KERNEL_LOG, &out, &why), 0);
+    assert_string_equal(out.data, "2:hello|");
+    buf_fini(&out);
+}
+
+static void the_format_may_show_only_after_other_lines(void **state)
+{
+    struct fixture *fixture = *state;
+    write_file(fixture->path, "-- Journal begins --\n" LINE "\n", sizeof(LINE) + 21);
+    assert_reads(fixture, "1:-- Journal begins --|2:" LINE "|");
+}
+
+static void a_loki_response_is_read_entry_by_entry(void **state)
+{
+    struct fixture *fixture = *state;
+    struct buf text = {0};
+    struct buf out = {0};
+    struct why why = {""};
+    buf_str(&text, "{\n\"status\":\"success\",\"data\":{\"resultType\":\"streams\",\"result\":["
+                   "{\"stream\":{},\"values\":[");
+    for (int i = 1; i <= 20000; i++) {
+        buf_printf(&text, "%s\n[\"%d\",\"" LINE "\"]", i > 1 ? "," : "", i);
+    }
+    buf_str(&text, "]}]}}");
+    write_file(fixture->path, text.data, text.len);
+    assert_int_equal(read_all(fixture, NULL, &out, &why), 0);
+    assert_memory_equal(out.data, "1:[\"1\",\"" LINE "\"]|2:[\"2\"", 24);
+    assert_non_null(strstr(out.data, "|20000:[\"20000\""));
+    buf_reset(&out);
+    /* Cut: what came before it is read. */
+    write_file(fixture->path, text.data, text.len - 1);
+    assert_int_equal(read_all(fixture, NULL, &out, &why), W_EDAMAGED);
+    assert_non_null(strstr(out.data, "|20000:[\"20000\""));
+    assert_non_null(strstr(why.text, "ends early"));
+    buf_reset(&out);
+    text.data[text.len - 3] = '}';
+    write_file(fixture->path, text.data, text.len);
+    assert_int_equal(read_all(fixture, NULL, &out, &why), W_ESYNTAX);
+    buf_reset(&out);
+    write_file(fixture->path, "{\"status\":\"error\",\"error\":\"x\"}", 31);
+    assert_int_equal(read_all(fixture, NULL, &out, &why), W_EFORMAT);
+    buf_fini(&text);
+    buf_fini(&out);
+}
+
+static void sources_are_files_directories_and_globs(void **state)
+{
+    struct fixture *fixture = *state;
+    struct source_list list = {0};
+    struct why why = {""};
+    char path[128];
+    static const char *const NAMES[] = {"b.log", "a.log", ".hidden", "c.txt"};
+    for (size_t i = 0; i < 4; i++) {
+        snprintf(path, sizeof(path), "%s/%s", fixture->dir, NAMES[i]);
+        write_file(path, "12345", 5);
+    }
+    unlink(fixture->path);
+    snprintf(path, sizeof(path), "%s/folder", fixture->dir);
+    assert_int_equal(mkdir(path, 0700), 0);
+    assert_int_equal(source_list_add(&list, fixture->dir, &why), 0);
+    assert_int_equal(list.count, 3);
+    assert_non_null(strstr(list.paths[0], "/a.log"));
+    assert_non_null(strstr(list.paths[2], "/c.txt"));
+    snprintf(path, sizeof(path), "%s/*.log", fixture->dir);
+    assert_int_equal(source_list_add(&list, path, &why), 0);
+    assert_int_equal(source_list_add(&list, "-", &why), 0);
+    assert_int_equal(list.count, 6);
+    assert_string_equal(list.paths[5], "-");
+    assert_true(list.bytes == 25);
+    snprintf(path, sizeof(path), "%s/*.none", fixture->dir);
+    assert_int_equal(source_list_add(&list, path, &why), -ENOENT);
+    assert_non_null(strstr(why.text, "no file matches"));
+    snprintf(path, sizeof(path), "%s/none", fixture->dir);
+    assert_int_equal(source_list_add(&list, path, &why), -ENOENT);
+    assert_int_equal(list.count, 6);
+    source_list_fini(&list);
+}
+
+static void what_cannot_be_opened_is_named(void **state)
+{
+    struct fixture *fixture = *state;
+    struct buf out = {0};
+    struct why why = {""};
+    unlink(fixture->path);
+    assert_int_equal(read_all(fixture, NULL, &out, &why), -ENOENT);
+    assert_non_null(strstr(why.text, fixture->path));
+    assert_int_equal(mkdir(fixture->path, 0700), 0);
+    assert_int_equal(read_all(fixture, NULL, &out, &why), -EISDIR);
+    assert_int_equal(rmdir(fixture->path), 0);
+    buf_fini(&out);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(lines_are_cut_and_counted_and_empty_ones_left_out),
+        cmocka_unit_test(a_line_that_is_too_long_is_passed_over_and_named),
+        cmocka_unit_test(a_line_of_the_longest_allowed_is_read),
+        cmocka_unit_test(compressed_files_are_found_by_content),
+        cmocka_unit_test(a_cut_or_damaged_file_gives_what_came_before_and_an_error),
+        cmocka_unit_test(what_is_of_no_known_format_is_refused_with_what_was_tried),
+        cmocka_unit_test(the_format_may_show_only_after_other_lines),
+        cmocka_unit_test(a_loki_response_is_read_entry_by_entry),
+        cmocka_unit_test(sources_are_files_directories_and_globs),
+        cmocka_unit_test(what_cannot_be_opened_is_named),
+    };
+    return cmocka_run_group_tests(tests, set_up, tear_down);
+}
