@@ -61,6 +61,8 @@ static void on_closed(uv_handle_t *handle)
 static void end_feed(struct connection *connection, enum store_stream_end end)
 {
     struct collector *collector = connection->collector;
+    collector->streams -= connection->streams;
+    connection->streams = 0;
     if (end == STREAM_CUT) {
         counter_add(COUNT_STREAMS_CUT, 1);
     }
@@ -219,6 +221,14 @@ static struct connection *largest(const struct collector *collector)
     return found;
 }
 
+static void account_streams(struct connection *connection)
+{
+    struct collector *collector = connection->collector;
+    collector->streams += connection->feed.stream_count;
+    collector->streams -= connection->streams;
+    connection->streams = connection->feed.stream_count;
+}
+
 /* Begun frames of all connections share one bound. What exceeds it costs the connection that holds
  * most, which is not a sender of ordinary frames. */
 static void account_memory(struct connection *connection)
@@ -242,6 +252,8 @@ static void take_octets(struct connection *connection, const uint8_t *octets, si
     int64_t now_us = clock_now_us();
     counter_add(COUNT_DNSTAP_BYTES, len);
     counter_set(COUNT_LAST_FRAME, (uint64_t)(now_us / US_PER_S));
+    connection->feed.stream_max =
+        connection->collector->streams < STREAMS_MAX ? FEED_STREAMS_MAX : 1;
     fs_decoder_push(&connection->decoder, octets, len);
     while (connection->state <= CONNECTION_DATA &&
            (event = fs_decoder_next(&connection->decoder, &frame)) != FS_AGAIN) {
@@ -253,6 +265,7 @@ static void take_octets(struct connection *connection, const uint8_t *octets, si
         }
     }
     if (connection->state <= CONNECTION_DATA) {
+        account_streams(connection);
         account_memory(connection);
     }
 }

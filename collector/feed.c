@@ -13,6 +13,7 @@
 void feed_init(struct feed *feed, const struct feed_options *options)
 {
     *feed = (struct feed){
+        .stream_max = FEED_STREAMS_MAX,
         .like = {.kind = options->kind, .peer = options->peer},
         .fallback = options->fallback,
         .fallback_len = strlen(options->fallback),
@@ -124,8 +125,8 @@ static int find_stream(struct feed *feed, struct outlet *outlet, const struct fa
     if (feed->nameless && end_nameless(feed, outlet) != 0) {
         return -ENOMEM;
     }
-    if (feed->stream_count == FEED_STREAMS_MAX) {
-        feed->current = FEED_STREAMS_MAX - 1;
+    if (feed->stream_count > 0 && feed->stream_count >= feed->stream_max) {
+        feed->current = feed->stream_count - 1;
         return 0;
     }
     return begin_stream(feed, outlet, identity, fact->version,

@@ -60,6 +60,9 @@ struct feed {
     struct feed_counts counts;   /* since the last flush */
     struct feed_stream *streams; /* owned */
     uint32_t stream_count;
+    /* for the caller to change: no more streams than this, but always one; FEED_STREAMS_MAX at the
+     * start */
+    uint32_t stream_max;
     /* private */
     struct stream like; /* what streams are made after; its texts are borrowed */
     uint32_t current;   /* the stream of the last frame */

@@ -20,6 +20,10 @@
 /* One buffer serves every connection: it is empty again when a read callback returns. */
 #define READ_BUFFER_BYTES (256 * 1024)
 
+/* Streams of all connections together beyond which a connection gets one only: a peer that makes up
+ * identities must not fill the memory. */
+#define STREAMS_MAX 4096
+
 /* Kinds of log lines that peers can cause; each has a limit of its own. */
 enum limit {
     LIMIT_CLOSED,   /* a connection was closed because of what came, or did not come */
@@ -70,6 +74,7 @@ struct connection {
     int64_t deadline_us; /* monotonic; 0: none. What it means depends on the state */
     uint64_t end_number; /* batch that must be committed before FINISH */
     size_t memory;       /* of the decoder, as counted in collector.partial_bytes */
+    uint32_t streams;    /* of the feed, as counted in collector.streams */
     struct fs_decoder decoder;
     struct feed feed;
     char peer[128];     /* "tcp:192.0.2.1:4711", "unix:/run/dnstap.sock" */
@@ -95,6 +100,7 @@ struct collector {
     uint32_t connection_count;
     uint32_t committing; /* connections in CONNECTION_COMMIT */
     uint64_t partial_bytes;
+    uint32_t streams;
     struct outlet *outlet; /* owned */
     uint8_t *read_buffer;  /* owned */
     bool paused;           /* nothing is read: the queue is full */

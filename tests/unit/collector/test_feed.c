@@ -1,0 +1,378 @@
+/* tests/unit/collector/test_feed.c -- the frames of one connection on their way to the index
+ * SPDX-License-Identifier: Apache-2.0
+ *
+ * What a feed writes is read back as one line of text: "BEGIN(dns-1) ANSWER HEARD(5) END(stopped)".
+ * Times are shown in microseconds since NOW.
+ */
+#include "collector/feed.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/clock.h"
+#include "tests/support/alloc.h"
+#include "tests/support/tap_build.h"
+
+#define NOW INT64_C(1779444000000000)
+
+/* An outlet that turns batches into text. */
+struct sink {
+    struct outlet outlet;
+    struct buf text;
+    size_t begun;
+    size_t ended;
+    bool refuses; /* has no batch to give */
+};
+
+static void show(struct sink *sink, const struct record *record)
+{
+    struct buf *text = &sink->text;
+    const struct stream *stream = record->stream;
+    if (text->len > 0) {
+        buf_char(text, ' ');
+    }
+    switch (record->type) {
+    case RECORD_BEGIN:
+        sink->begun++;
+        buf_printf(text, "BEGIN(%.*s@%" PRId64 ")", (int)stream->identity_len, stream->identity,
+                   stream->from_us - NOW);
+        break;
+    case RECORD_ASKED:
+        buf_str(text, "ASKED");
+        break;
+    case RECORD_ANSWER:
+        buf_str(text, "ANSWER");
+        break;
+    case RECORD_HEARD:
+        buf_printf(text, "HEARD(%.*s,%" PRId64 ",-%" PRId64 ")", (int)stream->identity_len,
+                   stream->identity, record->time_us - NOW, record->late_us);
+        break;
+    case RECORD_COVERS:
+        buf_printf(text, "COVERS(%" PRId64 ",%" PRId64 ")", record->time_us - NOW,
+                   record->to_us - NOW);
+        break;
+    default:
+        sink->ended++;
+        buf_printf(text, "END(%.*s,%s)", (int)stream->identity_len, stream->identity,
+                   record->end == STREAM_STOPPED ? "stopped" : "cut");
+        free(record->stream);
+    }
+}
+
+static int flush_sink(struct outlet *outlet)
+{
+    struct sink *sink = outlet->ctx;
+    struct record *record = NULL;
+    while (outlet->batch != NULL && (record = batch_next(outlet->batch, record)) != NULL) {
+        show(sink, record);
+    }
+    free(outlet->batch);
+    outlet->batch = sink->refuses ? NULL : batch_new();
+    return outlet->batch == NULL ? -ENOMEM : 0;
+}
+
+static struct sink *sink_new(void)
+{
+    struct sink *sink = calloc(1, sizeof(*sink));
+    sink->outlet.flush = flush_sink;
+    sink->outlet.ctx = sink;
+    return sink;
+}
+
+/* Everything written so far must read like this. */
+static void expect(struct sink *sink, const char *text)
+{
+    flush_sink(&sink->outlet);
+    buf_char(&sink->text, '\0');
+    assert_string_equal(sink->text.data, text);
+    buf_reset(&sink->text);
+}
+
+static void sink_free(struct sink *sink)
+{
+    free(sink->outlet.batch);
+    buf_fini(&sink->text);
+    free(sink);
+}
+
+static struct feed feed_of(enum store_stream_kind kind)
+{
+    struct feed feed;
+    feed_init(&feed, &(struct feed_options){.kind = kind,
+                                            .cluster = "default",
+                                            .peer = "tcp:192.0.2.1:4711",
+                                            .fallback = "tcp:192.0.2.1"});
+    return feed;
+}
+
+/* Feeds one response of that identity (NULL: none) and time. */
+static int give(struct feed *feed, struct sink *sink, const char *identity, int64_t time_us,
+                int64_t receipt_us)
+{
+    struct buf frame = {0};
+    tap_build(&frame, &(struct tap){.identity = identity,
+                                    .client = "192.0.2.9",
+                                    .response_time_us = time_us,
+                                    .lines = "QD example.com IN A\n"
+                                             "AN example.com 60 IN A 198.51.100.1"});
+    int result =
+        feed_frame(feed, &sink->outlet, (const uint8_t *)frame.data, frame.len, receipt_us);
+    buf_fini(&frame);
+    return result;
+}
+
+static void a_stream_begins_with_the_first_frame_and_ends_with_stop(void **state)
+{
+    (void)state;
+    struct sink *sink = sink_new();
+    struct feed feed = feed_of(STREAM_LIVE);
+    assert_int_equal(give(&feed, sink, "dns-1", NOW, NOW + 100), FACT_ANSWER);
+    assert_int_equal(give(&feed, sink, "dns-1", NOW + 5, NOW + 100), FACT_ANSWER);
+    assert_int_equal(feed_flush(&feed, &sink->outlet, NULL), 0);
+    expect(sink, "BEGIN(dns-1@0) ANSWER ANSWER HEARD(dns-1,5,-0)");
+    assert_int_equal(feed_flush(&feed, &sink->outlet, NULL), 0);
+    expect(sink, "");
+    assert_int_equal(feed_end(&feed, &sink->outlet, STREAM_STOPPED, 0, 0), 0);
+    expect(sink, "END(dns-1,stopped)");
+    feed_fini(&feed);
+    sink_free(sink);
+}
+
+static void frames_out_of_order_say_how_late_they_came(void **state)
+{
+    (void)state;
+    struct sink *sink = sink_new();
+    struct feed feed = feed_of(STREAM_LIVE);
+    give(&feed, sink, "dns-1", NOW + 50, NOW + 100);
+    give(&feed, sink, "dns-1", NOW + 20, NOW + 100);
+    give(&feed, sink, "dns-1", NOW + 60, NOW + 100);
+    feed_flush(&feed, &sink->outlet, NULL);
+    expect(sink, "BEGIN(dns-1@50) ANSWER ANSWER ANSWER HEARD(dns-1,60,-30)");
+    feed_end(&feed, &sink->outlet, STREAM_CUT, 0, 0);
+    expect(sink, "END(dns-1,cut)");
+    feed_fini(&feed);
+    sink_free(sink);
+}
+
+static void a_frame_from_the_future_begins_its_stream_at_its_receipt(void **state)
+{
+    (void)state;
+    struct sink *sink = sink_new();
+    struct feed feed = feed_of(STREAM_LIVE);
+    give(&feed, sink, "dns-1", NOW + 500, NOW);
+    feed_end(&feed, &sink->outlet, STREAM_CUT, 0, 0);
+    expect(sink, "BEGIN(dns-1@0) ANSWER END(dns-1,cut)");
+    feed_fini(&feed);
+    sink_free(sink);
+}
+
+static void a_refused_time_begins_a_stream_and_is_not_heard(void **state)
+{
+    (void)state;
+    struct sink *sink = sink_new();
+    struct feed feed = feed_of(STREAM_LIVE);
+    assert_int_equal(give(&feed, sink, "dns-1", NOW - US_PER_HOUR, NOW), FACT_REFUSED_TIME);
+    feed_flush(&feed, &sink->outlet, NULL);
+    expect(sink, "BEGIN(dns-1@0)");
+    feed_end(&feed, &sink->outlet, STREAM_CUT, 0, 0);
+    expect(sink, "END(dns-1,cut)");
+    feed_fini(&feed);
+    sink_free(sink);
+}
+
+static void identities_of_one_connection_are_streams_of_their_own(void **state)
+{
+    (void)state;
+    struct sink *sink = sink_new();
+    struct feed feed = feed_of(STREAM_LIVE);
+    give(&feed, sink, "dns-1", NOW, NOW);
+    give(&feed, sink, "dns-2", NOW + 1, NOW + 1);
+    give(&feed, sink, "dns-1", NOW + 2, NOW + 2);
+    give(&feed, sink, NULL, NOW + 3, NOW + 3);
+    feed_flush(&feed, &sink->outlet, NULL);
+    expect(sink, "BEGIN(dns-1@0) ANSWER BEGIN(dns-2@1) ANSWER ANSWER BEGIN(tcp:192.0.2.1@3) ANSWER "
+                 "HEARD(dns-1,2,-0) HEARD(dns-2,1,-0) HEARD(tcp:192.0.2.1,3,-0)");
+    feed_end(&feed, &sink->outlet, STREAM_STOPPED, 0, 0);
+    expect(sink, "END(tcp:192.0.2.1,stopped) END(dns-2,stopped) END(dns-1,stopped)");
+    feed_fini(&feed);
+    sink_free(sink);
+}
+
+static void more_identities_than_the_limit_share_the_last_stream(void **state)
+{
+    (void)state;
+    struct sink *sink = sink_new();
+    struct feed feed = feed_of(STREAM_LIVE);
+    for (int i = 0; i < 3 * FEED_STREAMS_MAX; i++) {
+        char identity[32];
+        snprintf(identity, sizeof(identity), "dns-%d", i);
+        assert_int_equal(give(&feed, sink, identity, NOW, NOW), FACT_ANSWER);
+    }
+    assert_int_equal(feed.stream_count, FEED_STREAMS_MAX);
+    assert_int_equal(feed_end(&feed, &sink->outlet, STREAM_CUT, 0, 0), 0);
+    flush_sink(&sink->outlet);
+    assert_int_equal(sink->begun, FEED_STREAMS_MAX);
+    assert_int_equal(sink->ended, FEED_STREAMS_MAX);
+    feed_fini(&feed);
+    sink_free(sink);
+}
+
+static void a_silent_sender_is_greeted_and_makes_way_for_its_identity(void **state)
+{
+    (void)state;
+    struct sink *sink = sink_new();
+    struct feed feed = feed_of(STREAM_LIVE);
+    assert_int_equal(feed_greet(&feed, &sink->outlet, NOW), 0);
+    assert_int_equal(feed_greet(&feed, &sink->outlet, NOW + 1), 0);
+    give(&feed, sink, "dns-1", NOW + 7, NOW + 7);
+    feed_end(&feed, &sink->outlet, STREAM_CUT, 0, 0);
+    expect(sink, "BEGIN(tcp:192.0.2.1@0) END(tcp:192.0.2.1,stopped) BEGIN(dns-1@7) ANSWER "
+                 "END(dns-1,cut)");
+    feed_fini(&feed);
+    sink_free(sink);
+}
+
+static void a_greeted_sender_without_identity_keeps_its_stream(void **state)
+{
+    (void)state;
+    struct sink *sink = sink_new();
+    struct feed feed = feed_of(STREAM_LIVE);
+    feed_greet(&feed, &sink->outlet, NOW);
+    give(&feed, sink, NULL, NOW + 7, NOW + 7);
+    give(&feed, sink, "dns-1", NOW + 8, NOW + 8);
+    feed_end(&feed, &sink->outlet, STREAM_CUT, 0, 0);
+    expect(sink, "BEGIN(tcp:192.0.2.1@0) ANSWER BEGIN(dns-1@8) ANSWER END(dns-1,cut) "
+                 "END(tcp:192.0.2.1,cut)");
+    feed_fini(&feed);
+    sink_free(sink);
+}
+
+static void a_capture_covers_what_was_heard_or_what_its_user_said(void **state)
+{
+    (void)state;
+    struct sink *sink = sink_new();
+    struct feed feed = feed_of(STREAM_CAPTURE);
+    give(&feed, sink, "dns-1", NOW + 50, 0);
+    give(&feed, sink, "dns-1", NOW - US_PER_DAY, 0);
+    feed_end(&feed, &sink->outlet, STREAM_STOPPED, 0, 0);
+    expect(sink, "BEGIN(dns-1@50) ANSWER ANSWER COVERS(-86400000000,50) END(dns-1,stopped)");
+    give(&feed, sink, "dns-1", NOW + 50, 0);
+    feed_end(&feed, &sink->outlet, STREAM_STOPPED, NOW, NOW + 99);
+    expect(sink, "BEGIN(dns-1@50) ANSWER COVERS(0,99) END(dns-1,stopped)");
+    feed_fini(&feed);
+    sink_free(sink);
+}
+
+static void every_frame_counts_once_in_the_sum(void **state)
+{
+    (void)state;
+    struct sink *sink = sink_new();
+    struct feed feed = feed_of(STREAM_LIVE);
+    struct feed_counts sum = {0};
+    uint64_t before = counter_get(COUNT_FRAME_ANSWER);
+    give(&feed, sink, "dns-1", NOW, NOW);
+    give(&feed, sink, "dns-1", NOW - US_PER_HOUR, NOW);
+    assert_int_equal(feed_frame(&feed, &sink->outlet, (const uint8_t *)"?", 1, NOW), FACT_BAD);
+    feed_flush(&feed, &sink->outlet, &sum);
+    give(&feed, sink, "dns-1", NOW, NOW);
+    feed_flush(&feed, &sink->outlet, &sum);
+    assert_int_equal(sum.kinds[FACT_ANSWER], 2);
+    assert_int_equal(sum.kinds[FACT_REFUSED_TIME], 1);
+    assert_int_equal(sum.kinds[FACT_BAD], 1);
+    assert_int_equal(sum.rcodes[FEED_NOERROR], 2);
+    assert_int_equal(counter_get(COUNT_FRAME_ANSWER), before + 2);
+    feed_end(&feed, &sink->outlet, STREAM_CUT, 0, 0);
+    flush_sink(&sink->outlet);
+    feed_fini(&feed);
+    sink_free(sink);
+}
+
+static void batches_follow_one_another_without_losing_a_record(void **state)
+{
+    (void)state;
+    enum { FRAMES = 10000 };
+    struct sink *sink = sink_new();
+    struct feed feed = feed_of(STREAM_LIVE);
+    for (int i = 0; i < FRAMES; i++) {
+        assert_int_equal(give(&feed, sink, "dns-1", NOW + i, NOW + i), FACT_ANSWER);
+    }
+    feed_end(&feed, &sink->outlet, STREAM_CUT, 0, 0);
+    flush_sink(&sink->outlet);
+    size_t answers = 0;
+    buf_char(&sink->text, '\0');
+    for (const char *at = sink->text.data; (at = strstr(at, "ANSWER")) != NULL; at++) {
+        answers++;
+    }
+    assert_int_equal(answers, FRAMES);
+    feed_fini(&feed);
+    sink_free(sink);
+}
+
+static void without_a_batch_a_frame_is_refused_and_the_feed_goes_on_after(void **state)
+{
+    (void)state;
+    struct sink *sink = sink_new();
+    struct feed feed = feed_of(STREAM_LIVE);
+    sink->refuses = true;
+    assert_int_equal(give(&feed, sink, "dns-1", NOW, NOW), -ENOMEM);
+    assert_int_equal(feed.stream_count, 0);
+    assert_int_equal(feed_greet(&feed, &sink->outlet, NOW), -ENOMEM);
+    sink->refuses = false;
+    assert_int_equal(give(&feed, sink, "dns-1", NOW, NOW), FACT_ANSWER);
+    feed_end(&feed, &sink->outlet, STREAM_CUT, 0, 0);
+    expect(sink, "BEGIN(dns-1@0) ANSWER END(dns-1,cut)");
+    feed_fini(&feed);
+    sink_free(sink);
+}
+
+static void any_allocation_may_fail(void **state)
+{
+    (void)state;
+    struct buf frame = {0};
+    tap_build(&frame, &(struct tap){.identity = "dns-1",
+                                    .client = "192.0.2.9",
+                                    .response_time_us = NOW,
+                                    .lines = "QD example.com IN A"});
+    for (size_t n = 1, failed = 1; failed > 0; n++) {
+        struct sink *sink = sink_new();
+        struct feed feed = feed_of(STREAM_LIVE);
+        alloc_fail_at(n);
+        int result = feed_frame(&feed, &sink->outlet, (const uint8_t *)frame.data, frame.len, NOW);
+        failed = alloc_failed();
+        alloc_fail_at(0);
+        assert_int_equal(result, failed > 0 ? -ENOMEM : (int)FACT_ASKED);
+        feed_end(&feed, &sink->outlet, STREAM_CUT, 0, 0);
+        flush_sink(&sink->outlet);
+        assert_int_equal(sink->begun, sink->ended);
+        feed_fini(&feed);
+        sink_free(sink);
+    }
+    buf_fini(&frame);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_stream_begins_with_the_first_frame_and_ends_with_stop),
+        cmocka_unit_test(frames_out_of_order_say_how_late_they_came),
+        cmocka_unit_test(a_frame_from_the_future_begins_its_stream_at_its_receipt),
+        cmocka_unit_test(a_refused_time_begins_a_stream_and_is_not_heard),
+        cmocka_unit_test(identities_of_one_connection_are_streams_of_their_own),
+        cmocka_unit_test(more_identities_than_the_limit_share_the_last_stream),
+        cmocka_unit_test(a_silent_sender_is_greeted_and_makes_way_for_its_identity),
+        cmocka_unit_test(a_greeted_sender_without_identity_keeps_its_stream),
+        cmocka_unit_test(a_capture_covers_what_was_heard_or_what_its_user_said),
+        cmocka_unit_test(every_frame_counts_once_in_the_sum),
+        cmocka_unit_test(batches_follow_one_another_without_losing_a_record),
+        cmocka_unit_test(without_a_batch_a_frame_is_refused_and_the_feed_goes_on_after),
+        cmocka_unit_test(any_allocation_may_fail),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
