@@ -18,9 +18,8 @@
  * - Addresses beyond ANSWER_ADDRS_MAX of a family, or for which ANSWER_BYTES_MAX has no room, are
  *   left out. More than DNS_CNAMES_MAX CNAMEs, or a chain of more than ANSWER_CHAIN_MAX, is no
  *   answer: nobody sends that, and it bounds the work.
- * - RDATA of these types must fill RDLENGTH exactly and obey its RFC, else the message is
- * malformed. Other records are stepped over. Names are checked as far as they are stepped over or
- * needed.
+ * - RDATA of these types must fill RDLENGTH exactly and obey its RFC, or the message is malformed.
+ *   Other records are stepped over. Names are checked as far as stepped over or needed.
  *
  * Threads: everything here is stateless.
  */
