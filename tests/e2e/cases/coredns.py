@@ -64,7 +64,7 @@ def the_same_everywhere(lab, version):
         expect(other == by_get, "two answers to one question", by_get, other)
 
 
-@case("CoreDNS {0} without full: nothing is indexed, and the status says why", *BOTH)
+@case("CoreDNS {0} without full: nothing is indexed, and it is said why", *BOTH)
 def without_full(lab, version):
     service = Service(lab)
     server = feed(lab, version, service, full=False)
@@ -74,6 +74,7 @@ def without_full(lab, version):
              lambda: service.frames("no-message") >= 3, 20, 0.2)
     verdict = service.ask(POD_A, "198.51.100.10")
     expect(verdict["verdict"] == "blind", "something was indexed", verdict)
+    expect("`full`" in service.log(), "the log does not say what to do", service.log())
 
 
 @case("CoreDNS {0} with cache: every answer counts, also those from the cache", *BOTH)
