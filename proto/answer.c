@@ -3,6 +3,7 @@
  */
 #include "proto/answer.h"
 
+#include <endian.h>
 #include <string.h>
 
 #include "base/err.h"
@@ -31,7 +32,7 @@ static uint64_t be64(const uint8_t *bytes)
 {
     uint64_t value;
     memcpy(&value, bytes, sizeof(value));
-    return __builtin_bswap64(value);
+    return be64toh(value);
 }
 
 /* Compares two addresses of `size` octets; numbers beat memcmp for lengths known when compiling. */
@@ -42,8 +43,8 @@ static inline __attribute__((always_inline)) int compare(const uint8_t *a, const
         uint32_t x, y;
         memcpy(&x, a, V4);
         memcpy(&y, b, V4);
-        x = __builtin_bswap32(x);
-        y = __builtin_bswap32(y);
+        x = be32toh(x);
+        y = be32toh(y);
         return (x > y) - (x < y);
     }
     uint64_t x = be64(a), y = be64(b);
