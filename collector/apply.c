@@ -3,7 +3,6 @@
  */
 #include "collector/apply.h"
 
-#include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
 
@@ -15,46 +14,6 @@ void applier_init(struct applier *applier, struct store *store)
         .store = store,
         .limit = {.interval_us = 10 * US_PER_S, .burst = 1},
     };
-}
-
-static const char *loss_reason(int err)
-{
-    switch (err) {
-    case -ENOSPC:
-    case -EDQUOT:
-    case -EFBIG:
-        return "disk-full";
-    case -ENOMEM:
-        return "no-memory";
-    default:
-        return "write-failed";
-    }
-}
-
-static void flush_unkept(struct applier *applier)
-{
-    struct unkept *unkept = &applier->unkept;
-    if (unkept->err != 0) {
-        store_loss(applier->store, unkept->cluster, unkept->from_us, unkept->to_us, unkept->count,
-                   loss_reason(unkept->err));
-        *unkept = (struct unkept){0};
-    }
-}
-
-/* Widens the loss by one record; one of another cluster begins a new loss. */
-static void note_unkept(struct applier *applier, const struct record *record, int err)
-{
-    struct unkept *unkept = &applier->unkept;
-    uint16_t cluster = record->stream->cluster_number;
-    if (unkept->err != 0 && unkept->cluster != cluster) {
-        flush_unkept(applier);
-    }
-    if (unkept->err == 0) {
-        *unkept = (struct unkept){0, record->time_us, record->time_us, cluster, err};
-    }
-    unkept->count += record->type == RECORD_ANSWER;
-    unkept->from_us = record->time_us < unkept->from_us ? record->time_us : unkept->from_us;
-    unkept->to_us = record->time_us > unkept->to_us ? record->time_us : unkept->to_us;
 }
 
 static void begin(struct applier *applier, struct stream *stream)
@@ -117,9 +76,9 @@ static void apply_answer(struct applier *applier, struct record *record)
                   ? store_asked(applier->store, cluster, &record->client, record->time_us)
                   : store_answer(applier->store, cluster, &record->client, record->time_us,
                                  record->ttl_s, record_answer(record), record->answer_len);
-    /* A client over its limit is counted and marked by the store itself. */
-    if (err != 0 && err != W_ELIMIT) {
-        note_unkept(applier, record, err);
+    /* The store counts what it cannot keep. A client over its limit is no fault of the index. */
+    if (err != 0 && err != W_ELIMIT && applier->refused == 0) {
+        applier->refused = err;
     }
 }
 
@@ -145,9 +104,9 @@ int applier_commit(struct applier *applier)
 {
     struct why why = {""};
     uint32_t suppressed;
-    flush_unkept(applier);
     int err = store_commit(applier->store, clock_now_us(), &why);
     applier->dirty = err != 0;
+    applier->refused = 0;
     applier->failures += err != 0;
     if (err != 0 && log_limit_pass(&applier->limit, clock_monotonic_us(), &suppressed)) {
         log_error("%s; answers since the last commit are lost and their time counts as blind "

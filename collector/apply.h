@@ -2,29 +2,19 @@
  * SPDX-License-Identifier: Apache-2.0
  *
  * The one place that calls the writing half of the store: the writer thread of the service uses it,
- * and so does `whither ingest` without any other thread. What cannot be kept is counted, becomes a
- * loss in the index (and so a blind interval), and never stops what follows.
+ * and so does `whither ingest` without any other thread. What cannot be kept becomes a loss in the
+ * index (and so a blind interval) and never stops what follows.
  *
  * Threads: one thread, the store's writer.
  */
 #pragma once
 
 #include <stdbool.h>
-#include <stddef.h>
 #include <stdint.h>
 
 #include "base/log.h"
 #include "collector/batch.h"
 #include "store/store.h"
-
-/* Answers the store could not take, until the next commit. */
-struct unkept {
-    uint64_t count;
-    int64_t from_us;
-    int64_t to_us;
-    uint16_t cluster;
-    int err; /* the first; 0: nothing unkept */
-};
 
 struct applier {
     struct store *store;
@@ -32,7 +22,8 @@ struct applier {
     bool dirty;            /* something waits for a commit, or for another try */
     int err;               /* of the last commit */
     uint64_t failures;     /* commits that failed */
-    struct unkept unkept;
+    int refused; /* first error since the last commit of an answer that could not be kept; 0: none
+                  */
     struct log_limit limit;
 };
 

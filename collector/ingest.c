@@ -29,8 +29,7 @@ static int flush_outlet(struct outlet *outlet)
     struct ingest *ingest = outlet->ctx;
     applier_apply(&ingest->applier, outlet->batch);
     if (ingest->err == 0) {
-        ingest->err =
-            ingest->applier.unkept.err != 0 ? ingest->applier.unkept.err : ingest->applier.err;
+        ingest->err = ingest->applier.refused != 0 ? ingest->applier.refused : ingest->applier.err;
     }
     return 0;
 }
