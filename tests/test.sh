@@ -62,6 +62,7 @@ single() {
         printf '  FAIL  %s\n' "$title"
         tail -n 60 "$log" | sed 's/^/        /'
         count 0 1 0
+        return 1
     fi
 }
 
@@ -72,11 +73,13 @@ skip() {
 
 # variant TITLE MAKE-VARIABLES...: builds a copy and runs the fast checks on it.
 variant() {
-    local name=$1 folder=$2
+    local folder=$2
+    title "$1"
     shift 2
-    title "$name"
-    single "build ($*)" make --no-print-directory -j"$jobs" BUILD="$folder" WERROR=1 "$@" all units
-    BUILD=$folder suite 900 tests/check.sh "${units[@]}"
+    if single "build ($*)" make --no-print-directory -j"$jobs" BUILD="$folder" WERROR=1 "$@" \
+        all units; then
+        BUILD=$folder suite 900 tests/check.sh "${units[@]}"
+    fi
 }
 
 title "units, seeds, layers"
