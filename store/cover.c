@@ -30,14 +30,17 @@ static int by_start(const void *a, const void *b)
 /* A cut opens a gap at its last frame; the stream of the same sender that begins next after it
  * closes it. Numbers ascend with time, and each stream closes one gap only: a sender with two
  * connections must come back twice. */
-static void close_cuts(const struct state_copy *state, int64_t *until_us)
+static int close_cuts(const struct state_copy *state, int64_t *until_us)
 {
     for (size_t i = 0; i < state->stream_count; i++) {
         const struct state_stream *cut = &state->streams[i];
         until_us[i] = cut->committed_us + STATE_EXPECTED_US;
     }
     bool *used = calloc(state->stream_count + 1, sizeof(*used));
-    for (size_t i = 0; used != NULL && i < state->stream_count; i++) {
+    if (used == NULL) {
+        return -ENOMEM;
+    }
+    for (size_t i = 0; i < state->stream_count; i++) {
         const struct state_stream *cut = &state->streams[i];
         if (cut->end != STREAM_CUT || cut->kind != STREAM_LIVE) {
             continue;
@@ -57,6 +60,7 @@ static void close_cuts(const struct state_copy *state, int64_t *until_us)
         }
     }
     free(used);
+    return 0;
 }
 
 int cover_derive(struct store_view *view)
@@ -66,13 +70,12 @@ int cover_derive(struct store_view *view)
     int64_t *until_us = calloc(state->stream_count + 1, sizeof(*until_us));
     struct gap *gaps = calloc(max + 1, sizeof(*gaps));
     struct listened *listened = calloc(state->stream_count + 1, sizeof(*listened));
-    if (until_us == NULL || gaps == NULL || listened == NULL) {
+    if (until_us == NULL || gaps == NULL || listened == NULL || close_cuts(state, until_us) != 0) {
         free(until_us);
         free(gaps);
         free(listened);
         return -ENOMEM;
     }
-    close_cuts(state, until_us);
     size_t count = 0;
     for (size_t i = 0; i < state->stream_count; i++) {
         const struct state_stream *stream = &state->streams[i];

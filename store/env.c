@@ -87,8 +87,14 @@ int env_open(MDB_env **env, const char *path, bool writable, size_t map_bytes, u
 {
     unsigned flags = MDB_NOSUBDIR | MDB_NOTLS | MDB_NORDAHEAD | (writable ? 0 : MDB_RDONLY);
     *env = NULL;
-    /* A reader must not leave a lock table where there is no index. */
-    int reserved = writable || access(path, F_OK) == 0 ? reserve_locks(path, why) : 0;
+    struct stat st = {.st_size = -1};
+    if (!writable && (stat(path, &st) != 0 || st.st_size == 0)) {
+        /* Empty: its writer is about to furnish it, or died before it could. A reader leaves no
+         * lock table where there is no index. */
+        int err = st.st_size == 0 ? -ENOENT : -errno;
+        return why_set(why, err, "%s: %s", path, err_str(err));
+    }
+    int reserved = reserve_locks(path, why);
     if (reserved != 0) {
         return reserved;
     }

@@ -112,6 +112,7 @@ int window_open(struct window **out, const char *path, int64_t start_us, uint32_
                 bool writable, struct why *why)
 {
     struct window *window = calloc(1, sizeof(*window));
+    *out = NULL;
     if (window == NULL) {
         return why_set(why, -ENOMEM, "%s: out of memory", path);
     }

@@ -95,8 +95,8 @@ struct window {
     atomic_uint refs; /* the registry, each view, the writer */
 };
 
-/* Opens or makes (`writable`) the file. `*window` has one reference. Returns 0, -ENOENT,
- * W_EDAMAGED, W_EVERSION, -errno. */
+/* Opens or makes (`writable`) the file. `*window` has one reference, or is NULL. Returns 0,
+ * -ENOENT, W_EDAMAGED, W_EVERSION, -errno. */
 int window_open(struct window **window, const char *path, int64_t start_us, uint32_t serial,
                 bool writable, struct why *why);
 void window_ref(struct window *window);
