@@ -18,7 +18,9 @@ LAYERS := base proto store collector join egress api cli
 
 WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wundef
 CXXWARN := -Wall -Wextra -Wshadow
-SANFLAGS := $(if $(SAN),-fsanitize=$(SAN) -fno-sanitize-recover=all -fno-omit-frame-pointer)
+# gcc's instrumentation makes -Wmaybe-uninitialized warn where nothing is; the plain build has it.
+SANFLAGS := $(if $(SAN),-fsanitize=$(SAN) -fno-sanitize-recover=all -fno-omit-frame-pointer \
+	-Wno-maybe-uninitialized)
 OPT := $(if $(SAN),-O1,-O2) -g
 COMMON := -I. -I$(BUILD)/gen -D_GNU_SOURCE -DWHITHER_VERSION='"$(VERSION)"' -fstack-protector-strong \
 	-fvisibility=hidden -pthread -MMD -MP $(OPT) $(SANFLAGS) $(if $(WERROR),-Werror)

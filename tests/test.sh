@@ -71,7 +71,8 @@ skip() {
     count 0 0 1
 }
 
-# variant TITLE MAKE-VARIABLES...: builds a copy and runs the fast checks on it.
+# variant TITLE FOLDER MAKE-VARIABLES...: builds a copy and runs the fast checks on it, and, where
+# it is built with a sanitizer, the program end to end.
 variant() {
     local folder=$2
     title "$1"
@@ -79,6 +80,9 @@ variant() {
     if single "build ($*)" make --no-print-directory -j"$jobs" BUILD="$folder" WERROR=1 "$@" \
         all units; then
         BUILD=$folder suite 900 tests/check.sh "${units[@]}"
+        if [ "${1#SAN=}" != "$1" ]; then
+            BUILD=$folder suite 1200 python3 tests/e2e/run.py
+        fi
     fi
 }
 
