@@ -50,8 +50,9 @@ char *buf_room(struct buf *buf, size_t len)
 
 void buf_add(struct buf *buf, const void *bytes, size_t len)
 {
-    char *at = buf_room(buf, len);
-    if (at != NULL && len > 0) {
+    /* Nothing may come from nowhere, and an empty buffer has no memory to point into. */
+    char *at = len > 0 ? buf_room(buf, len) : NULL;
+    if (at != NULL) {
         memcpy(at, bytes, len);
         buf->len += len;
     }
