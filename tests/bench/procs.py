@@ -83,7 +83,8 @@ class Process:
         if seconds is not None:
             wait_for(lambda: self._reap(os.WNOHANG) is not None, f"end of {self.argv[0]}", seconds)
         if self._reap(0) != 0:
-            raise BenchError(f"{' '.join(self.argv[:3])} ... ended with {self.status}: {self.tail()}")
+            command = " ".join(self.argv[:3])
+            raise BenchError(f"{command} ... ended with {self.status}: {self.tail()}")
         return self
 
     def stop(self, sig=signal.SIGTERM, seconds=30.0):
@@ -169,5 +170,6 @@ def run_json(argv):
     """Standard output of a program, as JSON."""
     done = subprocess.run([str(a) for a in argv], capture_output=True, text=True)
     if done.returncode != 0:
-        raise BenchError(f"{' '.join(argv[:3])} ended with {done.returncode}: {done.stderr.strip()}")
+        command = " ".join(argv[:3])
+        raise BenchError(f"{command} ended with {done.returncode}: {done.stderr.strip()}")
     return json.loads(done.stdout)

@@ -8,7 +8,7 @@
 #include <ldns/ldns.h>
 #include <time.h>
 
-#include "gen/dnstap.pb-c.h"
+#include "dnstap.pb-c.h"
 #include "tests/bench/capture.h"
 
 static double now_s(void)
