@@ -358,6 +358,8 @@ int writer_new(struct writer **out, const struct writer_options *options)
     writer->options.heartbeat_us =
         options->heartbeat_us != 0 ? options->heartbeat_us : 5 * US_PER_S;
     writer->committed_us = clock_monotonic_us();
+    /* The first commit says that a writer is there, even if nothing ever comes. */
+    writer->dirty_since_us = writer->committed_us;
     applier_init(&writer->applier, options->store);
     init_locks(writer);
     int err =
