@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "api/routes.h"
@@ -33,6 +34,8 @@
 #define OVERLONG_MAX (UINT64_C(4) << 20)
 #define LISTEN_BACKLOG 1024
 #define THREADS_MAX 64
+/* How long api_stop lets replies that have begun go out, and then waits for connections to end. */
+#define DRAIN_US US_PER_S
 
 /* ---- replies ---- */
 
@@ -303,6 +306,83 @@ static enum MHD_Result on_request(void *ctx, struct MHD_Connection *connection, 
     return answer(request);
 }
 
+/* ---- connections ---- */
+
+/* One open connection, so that api_stop can end it. */
+struct client {
+    struct client *next;
+    struct client *before;
+    int fd;
+};
+
+static void on_connection(void *ctx, struct MHD_Connection *connection, void **socket_ctx,
+                          enum MHD_ConnectionNotificationCode code)
+{
+    struct api *api = ctx;
+    struct client *client = *socket_ctx;
+    if (code == MHD_CONNECTION_NOTIFY_STARTED) {
+        client = calloc(1, sizeof(*client));
+        if (client == NULL) {
+            return; /* served all the same; MHD_stop_daemon ends it */
+        }
+        client->fd =
+            MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
+        *socket_ctx = client;
+        pthread_mutex_lock(&api->lock);
+        client->next = api->clients;
+        if (client->next != NULL) {
+            client->next->before = client;
+        }
+        api->clients = client;
+        pthread_mutex_unlock(&api->lock);
+    } else if (client != NULL) {
+        /* The socket is closed only after this returns. */
+        pthread_mutex_lock(&api->lock);
+        if (client->next != NULL) {
+            client->next->before = client->before;
+        }
+        *(client->before != NULL ? &client->before->next : &api->clients) = client->next;
+        pthread_mutex_unlock(&api->lock);
+        free(client);
+        *socket_ctx = NULL;
+    }
+}
+
+/* Shuts every connection down and waits until they are gone, at most DRAIN_US. Returns whether they
+ * are. */
+static bool drain(struct api *api, int how)
+{
+    int64_t deadline_us = clock_monotonic_us() + DRAIN_US;
+    bool empty = false;
+    while (!empty && clock_monotonic_us() < deadline_us) {
+        pthread_mutex_lock(&api->lock);
+        for (struct client *client = api->clients; client != NULL; client = client->next) {
+            shutdown(client->fd, how);
+        }
+        empty = api->clients == NULL;
+        pthread_mutex_unlock(&api->lock);
+        if (!empty) {
+            nanosleep(&(struct timespec){.tv_nsec = 2000000}, NULL);
+        }
+    }
+    return empty;
+}
+
+/* Ends every connection before libmicrohttpd is stopped: 0.9.75 crashes where it must refuse a
+ * malformed request while it stops (its error reply is then never queued, but written). Requests
+ * that have come are answered first. */
+static void stop_daemon(struct api *api)
+{
+    int fd = MHD_quiesce_daemon(api->daemon);
+    if (!drain(api, SHUT_RD)) {
+        drain(api, SHUT_RDWR);
+    }
+    MHD_stop_daemon(api->daemon);
+    if (fd >= 0) {
+        close(fd);
+    }
+}
+
 /* ---- start and stop ---- */
 
 static void fill_defaults(struct api_options *options)
@@ -393,7 +473,7 @@ static int check_exposure(struct api *api, struct why *why)
 static int start_daemon(struct api *api, int fd)
 {
     const struct api_options *options = &api->options;
-    unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD;
+    unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_ITC; /* for quiesce */
     if (!addr_is_v4(&options->address)) {
         flags |= MHD_USE_IPv6;
     }
@@ -406,10 +486,10 @@ static int start_daemon(struct api *api, int fd)
     api->daemon = MHD_start_daemon(
         flags, 0, NULL, NULL, on_request, api, MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_ARRAY, pool,
         MHD_OPTION_URI_LOG_CALLBACK, on_request_line, api, MHD_OPTION_NOTIFY_COMPLETED,
-        on_completed, api, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY,
-        MHD_OPTION_CONNECTION_LIMIT, options->connections, MHD_OPTION_PER_IP_CONNECTION_LIMIT,
-        options->connections_each, MHD_OPTION_CONNECTION_TIMEOUT, options->timeout_s,
-        MHD_OPTION_END);
+        on_completed, api, MHD_OPTION_NOTIFY_CONNECTION, on_connection, api,
+        MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY, MHD_OPTION_CONNECTION_LIMIT,
+        options->connections, MHD_OPTION_PER_IP_CONNECTION_LIMIT, options->connections_each,
+        MHD_OPTION_CONNECTION_TIMEOUT, options->timeout_s, MHD_OPTION_END);
     return api->daemon == NULL ? (errno != 0 ? -errno : -ENOMEM) : 0;
 }
 
@@ -475,7 +555,7 @@ void api_stop(struct api **api)
     }
     *api = NULL;
     if (old->daemon != NULL) {
-        MHD_stop_daemon(old->daemon);
+        stop_daemon(old);
     }
     worker_free_all(old);
     rate_free(&old->rate);

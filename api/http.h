@@ -95,6 +95,6 @@ uint16_t api_port(const struct api *api);
 /* Connections open now. */
 uint32_t api_connections(const struct api *api);
 
-/* Stops accepting, closes every connection, waits for the threads and frees everything. *api may be
- * NULL. */
+/* Stops accepting, answers what has been asked (for a second at most), closes every connection,
+ * waits for the threads and frees everything. *api may be NULL. */
 void api_stop(struct api **api);

@@ -37,6 +37,7 @@
 #define TYPE_METRICS "text/plain; version=0.0.4; charset=utf-8"
 
 struct request;
+struct client;
 
 enum method { METHOD_GET, METHOD_POST, METHOD_OTHER };
 
@@ -129,8 +130,9 @@ struct api {
     struct rate *rate; /* NULL: no limit; locked inside */
     int64_t started_us;
     _Atomic uint64_t held; /* bytes of bulk lookups being answered */
-    pthread_mutex_t lock;  /* guards `workers` */
+    pthread_mutex_t lock;  /* guards the two below */
     struct worker *workers;
+    struct client *clients; /* open connections (http.c) */
 };
 
 /* ---- worker.c ---- */
