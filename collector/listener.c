@@ -240,7 +240,12 @@ static int open_named(struct listener *listener, const char *text, struct why *w
                        "--dnstap %.120s: expected unix:PATH, tcp:ADDR:PORT or tcp:[ADDR]:PORT",
                        text);
     }
-    return err != 0 ? err : name_listener(listener);
+    if (err != 0) {
+        return err;
+    }
+    /* Here libuv tells that the port is in use. */
+    err = name_listener(listener);
+    return err == 0 ? 0 : why_set(why, err, "%s: %s", text, err_str(err));
 }
 
 static int open_passed(struct listener *listener, int fd, struct why *why)
