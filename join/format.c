@@ -244,21 +244,31 @@ static const struct {
     {"41", "ipv6"},
 };
 
+/* A protocol that has no name here is printed as it stands, if it is a word. */
+static size_t copy_word(char *out, size_t cap, struct text word)
+{
+    if (word.len >= cap) {
+        return 0;
+    }
+    for (size_t i = 0; i < word.len; i++) {
+        char c = word.data[i];
+        bool upper = c >= 'A' && c <= 'Z';
+        if (!upper && (c < 'a' || c > 'z') && (c < '0' || c > '9') && c != '-') {
+            return 0;
+        }
+        out[i] = upper ? (char)(c - 'A' + 'a') : c;
+    }
+    return word.len;
+}
+
 void parse_transport(struct flow *flow, struct text protocol)
 {
-    const char *name = protocol.data;
-    size_t len = protocol.len;
     for (size_t i = 0; i < sizeof(PROTOCOLS) / sizeof(PROTOCOLS[0]); i++) {
         if (strlen(PROTOCOLS[i].as) == protocol.len &&
             memcmp(PROTOCOLS[i].as, protocol.data, protocol.len) == 0) {
-            name = PROTOCOLS[i].ecs;
-            len = strlen(name);
-            break;
+            strcpy(flow->transport, PROTOCOLS[i].ecs);
+            return;
         }
     }
-    len = len < sizeof(flow->transport) ? len : sizeof(flow->transport) - 1;
-    if (len > 0) {
-        memcpy(flow->transport, name, len);
-    }
-    flow->transport[len] = '\0';
+    flow->transport[copy_word(flow->transport, sizeof(flow->transport), protocol)] = '\0';
 }

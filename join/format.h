@@ -131,5 +131,6 @@ struct text parse_text(struct parser *parser, const struct json_value *value);
 void parse_pair(struct flow_record *record, struct text source, struct text destination);
 /* Sets flow.start_us and end_us, or flow.unjoinable where `time_us` is 0. */
 void parse_time(struct flow_record *record, int64_t time_us);
-/* The name of an IP protocol as ECS has it ("tcp", "ipv6-icmp"), else the text itself, cut. */
+/* Sets the name of an IP protocol as ECS has it ("tcp", "ipv6-icmp"), else the text itself in lower
+ * case if it is a short word, else "". */
 void parse_transport(struct flow *flow, struct text protocol);

@@ -74,6 +74,13 @@ static const struct {
     {AT " h kernel: p: IN=cali1 OUT=eth0 SRC=192.0.2.7 DST=198.51.100.9 LEN=120 PROTO=253 ",
      "kernel-log 253 192.0.2.7 > 198.51.100.9 unknown egress start " TIME},
 
+    {AT " h kernel: p: IN=cali1 OUT=eth0 SRC=192.0.2.7 DST=198.51.100.9 PROTO=Ospf-3 ",
+     "kernel-log ospf-3 192.0.2.7 > 198.51.100.9 unknown egress start " TIME},
+    {AT " h kernel: p: IN=cali1 OUT=eth0 SRC=192.0.2.7 DST=198.51.100.9 PROTO=\"x\" ",
+     "kernel-log ? 192.0.2.7 > 198.51.100.9 unknown egress start " TIME},
+    {AT " h kernel: p: IN=cali1 OUT=eth0 SRC=192.0.2.7 DST=198.51.100.9 PROTO=0123456789abcdef ",
+     "kernel-log ? 192.0.2.7 > 198.51.100.9 unknown egress start " TIME},
+
     /* Verdicts by prefix: calico-drop of itself, the others by the options of the test. */
     {AT " h kernel: calico-drop: IN=cali1 OUT=eth0 " PACKET,
      "kernel-log tcp " PAIR " denied egress start " TIME},
