@@ -17,12 +17,20 @@
 #include "cli/source.h"
 #include "collector/ingest.h"
 
+/* What one thread that asks the index needs. */
+struct reader_thread {
+    struct store_view *view;
+    struct join_index index;
+};
+
 struct answers {
     const struct settings *settings;
     struct source source;
     struct remote_answers *remote; /* NULL: an index of this machine */
-    struct attributor *attributor;
-    struct join_index index;
+    struct reader_thread *readers; /* of the index */
+    size_t reader_count;
+    struct join_oracle oracles[JOIN_WORKERS_MAX];
+    size_t oracle_count;
     bool doubtful;
     bool watching;  /* the thread that waits for signals was started */
     char dir[4096]; /* of the index made of captures; "" if there is none */
@@ -122,22 +130,55 @@ static int open_captures(struct answers *answers, struct why *why)
     }
     err = err != 0 ? err : ingest_finish(ingest, why);
     ingest_free(&ingest);
-    return err != 0 ? err : store_view_new(answers->source.store, &answers->source.view);
+    return err;
 }
 
 /* ---- All three ---- */
 
+static size_t processors(void)
+{
+    long count = sysconf(_SC_NPROCESSORS_ONLN);
+    return count < 1 ? 1 : count > JOIN_WORKERS_MAX ? JOIN_WORKERS_MAX : (size_t)count;
+}
+
+static int open_readers(struct answers *answers)
+{
+    struct attribute_params params = settings_attribution(answers->settings);
+    int64_t now_us = clock_now_us();
+    size_t count = processors();
+    int err = 0;
+    answers->readers = calloc(count, sizeof(*answers->readers));
+    if (answers->readers == NULL) {
+        return -ENOMEM;
+    }
+    answers->reader_count = count;
+    for (size_t i = 0; i < count && err == 0; i++) {
+        struct reader_thread *reader = &answers->readers[i];
+        reader->index.now_us = now_us;
+        err = store_view_new(answers->source.store, &reader->view);
+        err = err != 0 ? err : attributor_new(&reader->index.attributor, reader->view, &params);
+        answers->oracles[i] = (struct join_oracle){join_ask_index, &reader->index};
+    }
+    answers->oracle_count = count;
+    return err;
+}
+
 static int open_index(struct answers *answers, struct why *why)
 {
     const struct settings *settings = answers->settings;
-    struct attribute_params params = settings_attribution(settings);
-    int err = settings->captures.count > 0 ? open_captures(answers, why)
-                                           : source_open(&answers->source, settings, why);
-    if (err == 0 && settings->captures.count == 0 && !source_has_answers(&answers->source, why)) {
+    bool captures = settings->captures.count > 0;
+    int err = captures ? open_captures(answers, why) : source_open(&answers->source, settings, why);
+    if (err == 0 && !captures && !source_has_answers(&answers->source, why)) {
         err = -ENOENT;
     }
-    err = err != 0 ? err : attributor_new(&answers->attributor, answers->source.view, &params);
-    answers->index = (struct join_index){answers->attributor, clock_now_us()};
+    return err != 0 ? err : open_readers(answers);
+}
+
+static int open_remote(struct answers *answers, struct why *why)
+{
+    int err = remote_answers_new(&answers->remote, answers->settings, why);
+    answers->oracles[0] = (struct join_oracle){remote_answers_ask, answers->remote};
+    answers->oracle_count = 1;
     return err;
 }
 
@@ -149,8 +190,7 @@ int answers_open(struct answers **out, const struct settings *settings, struct w
         return -ENOMEM;
     }
     answers->settings = settings;
-    int err = settings->server != NULL ? remote_answers_new(&answers->remote, settings, why)
-                                       : open_index(answers, why);
+    int err = settings->server != NULL ? open_remote(answers, why) : open_index(answers, why);
     if (err != 0) {
         answers_close(out);
     }
@@ -164,7 +204,11 @@ void answers_close(struct answers **out)
         return;
     }
     remote_answers_free(&answers->remote);
-    attributor_free(&answers->attributor);
+    for (size_t i = 0; i < answers->reader_count; i++) {
+        attributor_free(&answers->readers[i].index.attributor);
+        store_view_free(&answers->readers[i].view);
+    }
+    free(answers->readers);
     source_close(&answers->source);
     remove_dir(answers->dir);
     *out = NULL;
@@ -174,12 +218,10 @@ void answers_close(struct answers **out)
     }
 }
 
-struct join_oracle answers_oracle(struct answers *answers)
+const struct join_oracle *answers_oracles(const struct answers *answers, size_t *count)
 {
-    if (answers->remote != NULL) {
-        return (struct join_oracle){remote_answers_ask, answers->remote};
-    }
-    return (struct join_oracle){join_ask_index, &answers->index};
+    *count = answers->oracle_count;
+    return answers->oracles;
 }
 
 bool answers_doubtful(const struct answers *answers)

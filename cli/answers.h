@@ -22,6 +22,8 @@ int answers_open(struct answers **answers, const struct settings *settings, stru
 /* *answers may be NULL. */
 void answers_close(struct answers **answers);
 
-struct join_oracle answers_oracle(struct answers *answers);
+/* Up to JOIN_WORKERS_MAX oracles, each for one thread: one for each processor, or a single one for
+ * a service. They live until answers_close. */
+const struct join_oracle *answers_oracles(const struct answers *answers, size_t *count);
 /* A capture was damaged. NULL is fine. */
 bool answers_doubtful(const struct answers *answers);

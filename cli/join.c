@@ -269,7 +269,7 @@ int cmd_join(const struct settings *settings)
     err = err != 0 ? err : answers_open(&answers, settings, &why);
     int code = EXIT_FAILED;
     if (err == 0) {
-        options.oracle = answers_oracle(answers);
+        options.oracles = answers_oracles(answers, &options.workers);
         report.start_us = clock_monotonic_us();
         err = collect(settings, &sources, &report);
     }

@@ -4,6 +4,7 @@
 #include "join/join.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,21 +17,72 @@
 /* Warnings of one input; what is beyond is only counted. */
 enum { WARNINGS_MAX = 5 };
 
-struct join {
-    struct join_options options;
+/* The batches go through in order, whichever worker has them. */
+struct turn {
+    uint64_t next; /* number of the batch whose turn it is */
+    pthread_cond_t changed;
+};
+
+struct worker {
+    struct join *join;
+    const struct join_oracle *oracle;
     struct parser *parser;
-    struct repeats *repeats;
     struct sink *sink;
     struct flow_batch batch;
     struct question *questions; /* of the batch, and the records they are about */
     size_t *asked;
     size_t question_cap;
-    size_t next;       /* first record of the batch that is not yet given out */
-    unsigned warnings; /* of the input in hand */
-    bool begun;
+    size_t next; /* first record of the batch that is not yet given out */
     struct buf out;
-    struct join_totals totals;
+    struct join_totals totals; /* of the batch */
+    int err;
+    struct why why;
+    pthread_t thread;
 };
+
+struct join {
+    struct join_options options;
+    struct repeats *repeats;
+    struct worker *workers;
+    size_t worker_count;
+    bool begun;
+    struct join_totals totals;
+
+    /* the input in hand */
+    struct reader *reader;
+    uint64_t bytes;    /* of the inputs before */
+    unsigned warnings; /* of this input */
+
+    pthread_mutex_t reading; /* guards the reader, batches_read and end */
+    uint64_t batches_read;
+    int end; /* what reader_next returned at last; 1 while there is more */
+    struct why fault;
+
+    pthread_mutex_t lock; /* guards the rest; held during a turn */
+    struct turn sorting;
+    struct turn writing;
+    int err; /* the first error by the order of the batches */
+    struct why why;
+};
+
+static int worker_init(struct worker *worker, struct join *join, size_t number)
+{
+    const struct join_options *options = &join->options;
+    worker->join = join;
+    worker->oracle = &options->oracles[number];
+    int err = parser_new(&worker->parser, &options->parser_options);
+    return err != 0 ? err : sink_new(&worker->sink, options->sink, &options->sink_options);
+}
+
+static void worker_fini(struct worker *worker)
+{
+    parser_free(&worker->parser);
+    sink_free(&worker->sink);
+    flow_batch_fini(&worker->batch);
+    free(worker->questions);
+    free(worker->asked);
+    buf_fini(&worker->out);
+}
 
 int join_new(struct join **out, const struct join_options *options)
 {
@@ -40,11 +92,19 @@ int join_new(struct join **out, const struct join_options *options)
         return -ENOMEM;
     }
     join->options = *options;
-    if (parser_new(&join->parser, &options->parser_options) != 0 ||
-        repeats_new(&join->repeats) != 0 ||
-        sink_new(&join->sink, options->sink, &options->sink_options) != 0) {
+    join->worker_count = options->sink->keeps_state ? 1 : options->workers;
+    join->workers = calloc(join->worker_count, sizeof(*join->workers));
+    pthread_mutex_init(&join->reading, NULL);
+    pthread_mutex_init(&join->lock, NULL);
+    pthread_cond_init(&join->sorting.changed, NULL);
+    pthread_cond_init(&join->writing.changed, NULL);
+    int err = join->workers == NULL ? -ENOMEM : repeats_new(&join->repeats);
+    for (size_t i = 0; i < join->worker_count && err == 0; i++) {
+        err = worker_init(&join->workers[i], join, i);
+    }
+    if (err != 0) {
         join_free(&join);
-        return -ENOMEM;
+        return err;
     }
     *out = join;
     return 0;
@@ -56,13 +116,15 @@ void join_free(struct join **out)
     if (join == NULL) {
         return;
     }
-    parser_free(&join->parser);
+    for (size_t i = 0; i < join->worker_count && join->workers != NULL; i++) {
+        worker_fini(&join->workers[i]);
+    }
+    free(join->workers);
     repeats_free(&join->repeats);
-    sink_free(&join->sink);
-    flow_batch_fini(&join->batch);
-    free(join->questions);
-    free(join->asked);
-    buf_fini(&join->out);
+    pthread_cond_destroy(&join->sorting.changed);
+    pthread_cond_destroy(&join->writing.changed);
+    pthread_mutex_destroy(&join->reading);
+    pthread_mutex_destroy(&join->lock);
     free(join);
     *out = NULL;
 }
@@ -87,51 +149,84 @@ static void warn(struct join *join, const char *format, ...)
     join->options.warn(join->options.report_ctx, line);
 }
 
-/* Counts a bad record and names it, unless many were named already. */
-static void count_bad(struct join *join, const struct reader *reader,
-                      const struct flow_record *record, struct text fault)
+/* ---- Step 1: cut ---- */
+
+/* Takes the next batch and its number. Returns false if there is none. */
+static bool read_batch(struct worker *worker, uint64_t *number)
 {
-    const char *name = input_name(reader_input(reader));
+    struct join *join = worker->join;
+    pthread_mutex_lock(&join->reading);
+    if (join->end > 0) {
+        join->end = reader_next(join->reader, &worker->batch, &join->fault);
+    }
+    bool more = join->end > 0;
+    *number = join->batches_read;
+    join->batches_read += more;
+    worker->totals = (struct join_totals){.bytes = input_consumed(reader_input(join->reader))};
+    pthread_mutex_unlock(&join->reading);
+    return more;
+}
+
+/* ---- Step 2: parsed ---- */
+
+static int parse_batch(struct worker *worker)
+{
+    struct flow_batch *batch = &worker->batch;
+    int err = 0;
+    for (size_t i = 0; i < batch->count && err == 0; i++) {
+        struct flow_record *record = &batch->records[i];
+        if (record->parsed != PARSED_BAD) {
+            err = parser_parse(worker->parser, batch->format, batch->only, &batch->arena, record);
+        }
+    }
+    return err;
+}
+
+/* ---- Step 3: sorted out, in order ---- */
+
+/* Counts a bad record and names it, unless many were named already. */
+static void count_bad(struct join *join, const struct flow_record *record, struct text fault)
+{
+    const char *name = input_name(reader_input(join->reader));
+    const char *unit = reader_unit(join->reader);
     join->totals.bad++;
     join->warnings++;
     if (join->warnings <= WARNINGS_MAX) {
-        warn(join, "%s: %s %llu: %.*s", name, reader_unit(reader),
-             (unsigned long long)record->number, (int)fault.len, fault.data);
+        warn(join, "%s: %s %llu: %.*s", name, unit, (unsigned long long)record->number,
+             (int)fault.len, fault.data);
     } else if (join->warnings == WARNINGS_MAX + 1) {
         warn(join, "%s: more bad %s, which are counted only", name,
-             strcmp(reader_unit(reader), "entry") == 0 ? "entries" : "lines");
+             strcmp(unit, "entry") == 0 ? "entries" : "lines");
     }
 }
 
-/* ---- The steps ---- */
-
-static int parse_batch(struct join *join, const struct reader *reader)
+/* --to inline keeps JSON records: a single one that is not JSON refuses the input. */
+static int check_json(const struct worker *worker, struct why *why)
 {
-    struct flow_batch *batch = &join->batch;
-    for (size_t i = 0; i < batch->count; i++) {
-        struct flow_record *record = &batch->records[i];
-        int err = 0;
-        if (record->parsed != PARSED_BAD) {
-            err = parser_parse(join->parser, batch->format, batch->only, &batch->arena, record);
-        }
-        if (err != 0) {
-            return err;
-        }
-        if (record->parsed == PARSED_BAD) {
-            count_bad(join, reader, record, record->fault);
-        } else if (record->parsed == PARSED_FLOW && record->doubtful != NULL) {
-            count_bad(join, reader, record,
-                      (struct text){record->doubtful, strlen(record->doubtful)});
+    const struct join *join = worker->join;
+    for (size_t i = 0; join->options.sink->keeps_json && i < worker->batch.count; i++) {
+        const struct flow_record *record = &worker->batch.records[i];
+        if (record->parsed != PARSED_BAD && record->kept.data == NULL) {
+            return why_set(why, W_EUSAGE,
+                           "%s: %s %llu is not a JSON object, which --to %s needs; use --to ecs",
+                           input_name(reader_input(join->reader)), reader_unit(join->reader),
+                           (unsigned long long)record->number, join->options.sink->name);
         }
     }
     return 0;
 }
 
-/* Marks repeats, and counts what is left out. */
-static void sort_out(struct join *join)
+/* Marks repeats, and counts what is bad or left out. */
+static void sort_out(struct worker *worker)
 {
-    for (size_t i = 0; i < join->batch.count; i++) {
-        struct flow_record *record = &join->batch.records[i];
+    struct join *join = worker->join;
+    for (size_t i = 0; i < worker->batch.count; i++) {
+        struct flow_record *record = &worker->batch.records[i];
+        if (record->parsed == PARSED_BAD) {
+            count_bad(join, record, record->fault);
+        } else if (record->parsed == PARSED_FLOW && record->doubtful != NULL) {
+            count_bad(join, record, (struct text){record->doubtful, strlen(record->doubtful)});
+        }
         if (record->parsed == PARSED_FLOW && repeats_seen(join->repeats, &record->flow)) {
             record->parsed = PARSED_SKIPPED;
             record->skip = SKIP_REPEAT;
@@ -142,18 +237,20 @@ static void sort_out(struct join *join)
     }
 }
 
-static int make_questions(struct join *join, size_t *count)
+/* ---- Steps 4 and 5: asked and given out ---- */
+
+static int make_questions(struct worker *worker, size_t *count)
 {
-    const struct flow_batch *batch = &join->batch;
-    if (join->question_cap < batch->count) {
-        free(join->questions);
-        free(join->asked);
-        join->questions = calloc(batch->count, sizeof(*join->questions));
-        join->asked = calloc(batch->count, sizeof(*join->asked));
-        join->question_cap = batch->count;
+    const struct flow_batch *batch = &worker->batch;
+    if (worker->question_cap < batch->count) {
+        free(worker->questions);
+        free(worker->asked);
+        worker->questions = calloc(batch->count, sizeof(*worker->questions));
+        worker->asked = calloc(batch->count, sizeof(*worker->asked));
+        worker->question_cap = batch->count;
     }
-    if (join->questions == NULL || join->asked == NULL) {
-        join->question_cap = 0;
+    if (worker->questions == NULL || worker->asked == NULL) {
+        worker->question_cap = 0;
         return -ENOMEM;
     }
     *count = 0;
@@ -163,9 +260,9 @@ static int make_questions(struct join *join, size_t *count)
         if (record->parsed != PARSED_FLOW || flow->unjoinable != NULL) {
             continue;
         }
-        join->asked[*count] = i;
-        join->questions[(*count)++] = (struct question){
-            .cluster = join->options.cluster,
+        worker->asked[*count] = i;
+        worker->questions[(*count)++] = (struct question){
+            .cluster = worker->join->options.cluster,
             .source = flow->source,
             .destination = flow->destination,
             .start_us = flow->start_us,
@@ -177,126 +274,220 @@ static int make_questions(struct join *join, size_t *count)
     return 0;
 }
 
-static void give_out(struct join *join, const struct flow_record *record,
+static void give_out(struct worker *worker, const struct flow_record *record,
                      const struct attribution *attribution)
 {
-    join->totals.flows++;
-    join->totals.verdicts[attribution->verdict]++;
-    join->options.sink->flow(join->sink, &join->out, record, attribution);
+    worker->totals.flows++;
+    worker->totals.verdicts[attribution->verdict]++;
+    worker->sink->kind->flow(worker->sink, &worker->out, record, attribution);
 }
 
 /* Gives out the records before `end` that no question was asked about. */
-static void give_out_unasked(struct join *join, size_t end)
+static void give_out_unasked(struct worker *worker, size_t end)
 {
-    for (; join->next < end; join->next++) {
-        const struct flow_record *record = &join->batch.records[join->next];
+    const struct sink_kind *kind = worker->sink->kind;
+    for (; worker->next < end; worker->next++) {
+        const struct flow_record *record = &worker->batch.records[worker->next];
         if (record->parsed == PARSED_FLOW) {
             struct attribution attribution = attribution_unjoinable(record->flow.unjoinable);
-            give_out(join, record, &attribution);
-        } else if (record->parsed == PARSED_SKIPPED && join->options.sink->left_out != NULL) {
-            join->options.sink->left_out(join->sink, &join->out, record);
+            give_out(worker, record, &attribution);
+        } else if (record->parsed == PARSED_SKIPPED && kind->left_out != NULL) {
+            kind->left_out(worker->sink, &worker->out, record);
         }
     }
 }
 
 static int answered(void *ctx, size_t number, const struct attribution *attribution)
 {
-    struct join *join = ctx;
-    size_t i = join->asked[number];
-    give_out_unasked(join, i);
-    give_out(join, &join->batch.records[i], attribution);
-    join->next = i + 1;
-    return join->out.err;
+    struct worker *worker = ctx;
+    size_t i = worker->asked[number];
+    give_out_unasked(worker, i);
+    give_out(worker, &worker->batch.records[i], attribution);
+    worker->next = i + 1;
+    return worker->out.err;
 }
 
-/* --to inline keeps JSON records: a single one that is not JSON refuses the input. */
-static int check_json(const struct join *join, const struct reader *reader, struct why *why)
+static int ask(struct worker *worker)
 {
-    for (size_t i = 0; join->options.sink->keeps_json && i < join->batch.count; i++) {
-        const struct flow_record *record = &join->batch.records[i];
-        if (record->parsed != PARSED_BAD && record->kept.data == NULL) {
-            return why_set(why, W_EUSAGE,
-                           "%s: %s %llu is not a JSON object, which --to %s needs; use --to ecs",
-                           input_name(reader_input(reader)), reader_unit(reader),
-                           (unsigned long long)record->number, join->options.sink->name);
-        }
-    }
-    return 0;
-}
-
-static int write_out(struct join *join)
-{
-    const struct sink_kind *kind = join->options.sink;
-    if (kind->flush != NULL) {
-        kind->flush(join->sink, &join->out);
-    }
-    int err = join->out.err;
-    if (err == 0 && join->out.len > 0) {
-        err = join->options.write(join->options.write_ctx, join->out.data, join->out.len);
-    }
-    buf_reset(&join->out);
-    return err;
-}
-
-static int join_batch(struct join *join, const struct reader *reader, struct why *why)
-{
+    const struct join_oracle *oracle = worker->oracle;
     size_t count;
-    int err = parse_batch(join, reader);
-    err = err != 0 ? err : check_json(join, reader, why);
-    if (err != 0) {
-        return err;
-    }
-    sort_out(join);
-    err = make_questions(join, &count);
-    if (err != 0) {
-        return err;
-    }
-    if (!join->begun && join->options.sink->begin != NULL) {
-        join->options.sink->begin(join->sink, &join->out);
-    }
-    join->begun = true;
-    join->next = 0;
-    if (count > 0) {
-        const struct join_oracle *oracle = &join->options.oracle;
-        err = oracle->ask(oracle->oracle, join->questions, count, answered, join, why);
+    int err = make_questions(worker, &count);
+    worker->next = 0;
+    if (err == 0 && count > 0) {
+        err = oracle->ask(oracle->oracle, worker->questions, count, answered, worker, &worker->why);
     }
     if (err == 0) {
-        give_out_unasked(join, join->batch.count);
-        err = write_out(join);
+        give_out_unasked(worker, worker->batch.count);
+        if (worker->sink->kind->flush != NULL) {
+            worker->sink->kind->flush(worker->sink, &worker->out);
+        }
+        err = worker->out.err;
     }
     return err;
+}
+
+/* ---- Step 6: written, in order ---- */
+
+static int write_out(struct worker *worker)
+{
+    const struct join_options *options = &worker->join->options;
+    int err = 0;
+    if (worker->out.len > 0) {
+        err = options->write(options->write_ctx, worker->out.data, worker->out.len);
+    }
+    buf_reset(&worker->out);
+    return err;
+}
+
+static void add_totals(struct join *join, const struct join_totals *batch)
+{
+    join->totals.flows += batch->flows;
+    for (int verdict = 0; verdict < VERDICT_COUNT; verdict++) {
+        join->totals.verdicts[verdict] += batch->verdicts[verdict];
+    }
+    join->totals.bytes = join->bytes + batch->bytes;
+    if (join->options.progress != NULL) {
+        join->options.progress(join->options.report_ctx, &join->totals);
+    }
+}
+
+/* ---- The worker ---- */
+
+/* Waits until it is the batch's turn; the lock is then held until turn_pass. */
+static void turn_wait(struct join *join, struct turn *turn, uint64_t number)
+{
+    pthread_mutex_lock(&join->lock);
+    while (turn->next != number) {
+        pthread_cond_wait(&turn->changed, &join->lock);
+    }
+}
+
+static void turn_pass(struct join *join, struct turn *turn)
+{
+    turn->next++;
+    pthread_cond_broadcast(&turn->changed);
+    pthread_mutex_unlock(&join->lock);
+}
+
+/* Within a turn: notes the worker's error as that of the run, unless an earlier batch had one. */
+static void note_error(struct worker *worker)
+{
+    struct join *join = worker->join;
+    if (worker->err != 0 && join->err == 0) {
+        join->err = worker->err;
+        join->why = worker->why;
+    }
+}
+
+/* Takes a batch through the steps. After an error nothing is done but to pass the turns on. */
+static void work_batch(struct worker *worker, uint64_t number)
+{
+    struct join *join = worker->join;
+    worker->err = parse_batch(worker);
+    turn_wait(join, &join->sorting, number);
+    worker->err = worker->err != 0 ? worker->err : check_json(worker, &worker->why);
+    if (worker->err == 0 && join->err == 0) {
+        sort_out(worker);
+    }
+    bool failed = worker->err != 0 || join->err != 0;
+    turn_pass(join, &join->sorting);
+    if (!failed) {
+        worker->err = ask(worker);
+    }
+    turn_wait(join, &join->writing, number);
+    note_error(worker);
+    if (join->err == 0) {
+        worker->err = write_out(worker);
+        note_error(worker);
+        add_totals(join, &worker->totals);
+    }
+    turn_pass(join, &join->writing);
+}
+
+static void *work(void *ctx)
+{
+    struct worker *worker = ctx;
+    struct join *join = worker->join;
+    uint64_t number;
+    while (read_batch(worker, &number)) {
+        work_batch(worker, number);
+        pthread_mutex_lock(&join->lock);
+        bool failed = join->err != 0;
+        pthread_mutex_unlock(&join->lock);
+        if (failed) {
+            break;
+        }
+    }
+    return NULL;
+}
+
+/* ---- One input ---- */
+
+/* Runs all workers; the calling thread is the first. A thread that cannot be had is done without.
+ */
+static void work_all(struct join *join)
+{
+    size_t started = 1;
+    while (started < join->worker_count && pthread_create(&join->workers[started].thread, NULL,
+                                                          work, &join->workers[started]) == 0) {
+        started++;
+    }
+    work(&join->workers[0]);
+    for (size_t i = 1; i < started; i++) {
+        pthread_join(join->workers[i].thread, NULL);
+    }
+}
+
+/* What stands before the first record. */
+static int begin(struct join *join)
+{
+    struct worker *first = &join->workers[0];
+    if (join->begun || join->options.sink->begin == NULL) {
+        return 0;
+    }
+    join->begun = true;
+    join->options.sink->begin(first->sink, &first->out);
+    return first->out.err != 0 ? first->out.err : write_out(first);
+}
+
+static int read_input(struct join *join)
+{
+    int err = begin(join);
+    if (err != 0) {
+        return err;
+    }
+    for (size_t i = 0; i < join->worker_count; i++) {
+        join->workers[i].parser->year_near_us = join->workers[0].parser->year_near_us;
+    }
+    join->batches_read = join->sorting.next = join->writing.next = 0;
+    join->end = 1;
+    join->err = 0;
+    join->warnings = 0;
+    join->bytes = join->totals.bytes;
+    work_all(join);
+    return join->err;
 }
 
 int join_input(struct join *join, const char *path, struct why *why)
 {
-    struct reader *reader;
-    struct why fault = {""};
-    uint64_t bytes = join->totals.bytes;
-    join->warnings = 0;
-    int err = reader_open(&reader, path, join->options.format, join->parser, &fault);
+    struct parser *parser = join->workers[0].parser;
+    join->fault.text[0] = '\0';
+    int err = reader_open(&join->reader, path, join->options.format, parser, &join->fault);
     if (err == 0) {
         join->totals.inputs++;
-    }
-    while (err == 0 && (err = reader_next(reader, &join->batch, &fault)) > 0) {
-        err = join_batch(join, reader, why);
+        err = read_input(join);
+        reader_close(&join->reader);
         if (err != 0) {
-            reader_close(&reader);
+            *why = join->why.text[0] != '\0' ? join->why : *why;
             return err;
         }
-        join->totals.bytes = bytes + input_consumed(reader_input(reader));
-        if (join->options.progress != NULL) {
-            join->options.progress(join->options.report_ctx, &join->totals);
-        }
+        err = join->end;
     }
-    reader_close(&reader);
-    if (err == -ENOMEM) {
-        return err;
-    }
-    if (err != 0) {
+    if (err != 0 && err != -ENOMEM) {
         join->totals.bad_inputs++;
-        warn(join, "%s", fault.text);
+        warn(join, "%s", join->fault.text);
     }
-    return 0;
+    return err == -ENOMEM ? err : 0;
 }
 
 int join_ask_index(void *ctx, const struct question *questions, size_t count,

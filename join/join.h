@@ -1,10 +1,13 @@
 /* join/join.h -- flow records in, named flows out
  * SPDX-License-Identifier: Apache-2.0
  *
- * One batch after the other goes through: cut (reader), parsed, repeats sorted out, asked, given
- * out (sink). Only the repeats look from one record to another.
+ * Batches go through these steps: cut (reader), parsed, repeats sorted out, asked, given out
+ * (sink). Only the repeats look from one record to another, so each worker takes a batch of its own
+ * through all of them; reading, sorting out and writing are done in the order of the batches.
  *
- * Threads: a run belongs to the thread that calls it.
+ * Threads: a run belongs to the thread that calls it, which is the first worker; there is one
+ * thread more for each further oracle while join_input runs. Callbacks come from any of them, one
+ * at a time; an oracle is asked by one worker only.
  */
 #pragma once
 
@@ -25,6 +28,8 @@ struct join_oracle {
 /* Where the result goes: writes all of it, returns 0 or a negative error. */
 typedef int (*join_write_fn)(void *ctx, const char *bytes, size_t len);
 
+#define JOIN_WORKERS_MAX 64
+
 struct join_totals {
     uint64_t flows; /* given out */
     uint64_t verdicts[VERDICT_COUNT];
@@ -41,7 +46,8 @@ struct join_options {
     const struct sink_kind *sink;
     struct sink_options sink_options;
     struct parser_options parser_options;
-    struct join_oracle oracle;
+    const struct join_oracle *oracles; /* one for each worker; borrowed */
+    size_t workers;                    /* 1 to JOIN_WORKERS_MAX */
     join_write_fn write;
     void *write_ctx;
     /* Says one sentence about bad input; may be NULL. */

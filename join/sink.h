@@ -27,6 +27,7 @@ struct sink_kind {
     const char *name;
     const char *description; /* one line for --help */
     bool keeps_json;         /* each record must be a JSON object */
+    bool keeps_state;        /* looks from one record to another: for one worker only */
     /* Before the first record; NULL: nothing. */
     void (*begin)(struct sink *sink, struct buf *out);
     void (*flow)(struct sink *sink, struct buf *out, const struct flow_record *record,

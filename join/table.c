@@ -383,6 +383,7 @@ static void end(struct sink *sink)
 const struct sink_kind SINK_TABLE = {
     .name = "table",
     .description = "aligned columns; the default on a terminal",
+    .keeps_state = true,
     .begin = begin,
     .flow = put_flow,
     .flush = flush,

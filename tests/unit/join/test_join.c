@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,9 +31,10 @@ struct run {
     struct buf out;
     struct buf warnings;
     struct join_totals totals;
-    size_t asked;
+    atomic_size_t asked;
     int ask_err;   /* the oracle's */
     int write_err; /* the writer's */
+    size_t workers;
     struct why why;
 };
 
@@ -74,6 +76,7 @@ static int set_up(void **state)
 {
     struct run *run = calloc(1, sizeof(*run));
     *state = run;
+    run->workers = 1;
     fixture_dir(run->dir);
     snprintf(run->path, sizeof(run->path), "%s/input", run->dir);
     return 0;
@@ -93,11 +96,13 @@ static int tear_down(void **state)
 static int join_text(struct run *run, const struct sink_kind *sink, const char *text, int times)
 {
     struct join *join;
+    struct join_oracle oracles[4] = {{ask, run}, {ask, run}, {ask, run}, {ask, run}};
     const struct join_options options = {
         .cluster = "here",
         .sink = sink,
         .sink_options = {"here", 0, false},
-        .oracle = {ask, run},
+        .oracles = oracles,
+        .workers = run->workers,
         .write = take_output,
         .write_ctx = run,
         .warn = take_warning,
@@ -222,9 +227,8 @@ static void repeats_are_known_across_inputs(void **state)
     assert_int_equal(run->totals.inputs, 2);
 }
 
-static void more_than_one_batch_keeps_the_order(void **state)
+static void join_many(struct run *run, size_t workers)
 {
-    struct run *run = *state;
     struct buf text = {0};
     enum { COUNT = 20000 };
     for (int i = 0; i < COUNT; i++) {
@@ -235,6 +239,7 @@ static void more_than_one_batch_keeps_the_order(void **state)
                    i % 3 == 0 ? "" : "198.51.100.1", i + 1);
     }
     buf_char(&text, '\0');
+    run->workers = workers;
     assert_int_equal(join_text(run, &SINK_ECS, text.data, 1), 0);
     assert_int_equal(run->totals.flows, COUNT);
     const char *at = run->out.data;
@@ -246,6 +251,34 @@ static void more_than_one_batch_keeps_the_order(void **state)
         assert_true(found != NULL && found < stop);
         at = stop + 1;
     }
+    buf_fini(&text);
+}
+
+static void many_batches_keep_their_order(void **state)
+{
+    join_many(*state, 1);
+}
+
+static void several_workers_keep_the_order_of_the_batches(void **state)
+{
+    join_many(*state, 4);
+}
+
+static void several_workers_end_at_the_first_error(void **state)
+{
+    struct run *run = *state;
+    struct buf text = {0};
+    for (int i = 0; i < 20000; i++) {
+        buf_str(&text, FLOW("01", "198.51.100.1", "1"));
+    }
+    buf_char(&text, '\0');
+    run->workers = 4;
+    run->write_err = -ENOSPC;
+    assert_int_equal(join_text(run, &SINK_ECS, text.data, 1), -ENOSPC);
+    assert_int_equal(count_lines(&run->out), 1);
+    run->write_err = 0;
+    run->ask_err = -EIO;
+    assert_int_equal(join_text(run, &SINK_ECS, text.data, 1), -EIO);
     buf_fini(&text);
 }
 
@@ -280,11 +313,13 @@ static void an_index_gives_the_names_that_were_asked_for(void **state)
     assert_int_equal(store_view_new(store, &view), 0);
     assert_int_equal(attributor_new(&index.attributor, view, &params), 0);
     index.now_us = time_us + US_PER_HOUR;
+    const struct join_oracle oracle = {join_ask_index, &index};
     const struct join_options options = {
         .cluster = "here",
         .sink = &SINK_ECS,
         .sink_options = {"here", 0, false},
-        .oracle = {join_ask_index, &index},
+        .oracles = &oracle,
+        .workers = 1,
         .write = take_output,
         .write_ctx = run,
     };
@@ -317,7 +352,10 @@ int main(void)
                                         tear_down),
         cmocka_unit_test_setup_teardown(bad_inputs_are_warned_of_and_no_error, set_up, tear_down),
         cmocka_unit_test_setup_teardown(repeats_are_known_across_inputs, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(more_than_one_batch_keeps_the_order, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(many_batches_keep_their_order, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(several_workers_keep_the_order_of_the_batches, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(several_workers_end_at_the_first_error, set_up, tear_down),
         cmocka_unit_test_setup_teardown(an_error_of_the_oracle_or_the_output_ends_the_run, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(an_index_gives_the_names_that_were_asked_for, set_up,
