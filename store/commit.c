@@ -309,9 +309,9 @@ static int write_minutes(struct writing *writing)
  * share their leaf pages; in a large one each may dirty a page of its own. */
 static size_t rows_per_txn(const struct store *store, const struct writing *writing)
 {
-    enum { PAGE = 4096, ROWS_A_PAGE = 50 };
+    enum { PAGE = 4096, ROWS_A_PAGE = 50, PAGES_MIN = 64 };
     MDB_stat stat;
-    size_t pages = store->memory_bytes / 4 / PAGE;
+    size_t pages = PAGES_MIN + store->memory_bytes / 4 / PAGE;
     mdb_stat(writing->txn, writing->window->db[DB_ROWS], &stat);
     if (stat.ms_leaf_pages < pages / 2) {
         return pages / 2 * ROWS_A_PAGE;
