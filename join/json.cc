@@ -459,7 +459,8 @@ int parse(json_parser *parser, const json_paths *paths, const char *text, size_t
     if (len > parser->max_len) {
         return W_ELIMIT;
     }
-    int err = parser_grow(parser, len);
+    /* An empty first document needs the copy too: it is padded. */
+    int err = parser_grow(parser, len > 0 ? len : 1);
     if (err != 0) {
         return err;
     }
