@@ -23,7 +23,7 @@
 #include "base/clock.h"
 
 /* Memory of libmicrohttpd for each connection: request line, headers and reply headers. */
-#define CONNECTION_MEMORY 16384
+#define CONNECTION_MEMORY 8192
 /* Replies up to this size are copied, so that the worker keeps its buffer; larger ones are handed
  * over. */
 #define COPIED_MAX 16384

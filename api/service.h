@@ -26,7 +26,7 @@
 #include "base/buf.h"
 
 /* Longest request target taken. */
-#define URI_MAX 8192
+#define URI_MAX 4096
 /* Requests kept for reuse by each worker. */
 #define IDLE_REQUESTS_MAX 64
 
