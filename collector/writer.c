@@ -23,6 +23,8 @@ enum {
 };
 
 #define RETAIN_EVERY_US US_PER_MIN
+/* Senders that come and go all the time must not make the disk the bottleneck of the others. */
+#define URGENT_EVERY_US (50 * 1000)
 
 struct writer {
     struct writer_options options;
@@ -44,6 +46,7 @@ struct writer {
 
     /* the thread's own */
     struct applier applier;
+    bool urgent;            /* somebody waits for the next commit */
     int64_t dirty_since_us; /* monotonic, of the oldest record not committed; 0: none */
     int64_t committed_us;   /* monotonic, of the last commit */
     int64_t retained_us;    /* monotonic */
@@ -199,6 +202,7 @@ static void commit(struct writer *writer)
     writer->committed_us = clock_monotonic_us();
     /* A commit that failed is tried again, but not at once. */
     writer->dirty_since_us = writer->applier.dirty ? writer->committed_us : 0;
+    writer->urgent = false;
     pthread_mutex_lock(&writer->lock);
     writer->committed = writer->applied;
     writer->err = err;
@@ -227,6 +231,10 @@ static int64_t next_due_us(const struct writer *writer)
         int64_t commit_us = writer->dirty_since_us + writer->options.commit_us;
         due_us = commit_us < due_us ? commit_us : due_us;
     }
+    if (writer->urgent) {
+        int64_t urgent_us = writer->committed_us + URGENT_EVERY_US;
+        due_us = urgent_us < due_us ? urgent_us : due_us;
+    }
     if (writer->applier.live_streams > 0) {
         int64_t heartbeat_us = writer->committed_us + writer->options.heartbeat_us;
         due_us = heartbeat_us < due_us ? heartbeat_us : due_us;
@@ -234,9 +242,10 @@ static int64_t next_due_us(const struct writer *writer)
     return due_us;
 }
 
-static void do_what_is_due(struct writer *writer, bool urgent)
+static void do_what_is_due(struct writer *writer)
 {
     int64_t now_us = clock_monotonic_us();
+    bool urgent = writer->urgent && now_us - writer->committed_us >= URGENT_EVERY_US;
     bool waited_long =
         writer->dirty_since_us != 0 && now_us - writer->dirty_since_us >= writer->options.commit_us;
     bool beat = writer->applier.live_streams > 0 &&
@@ -291,13 +300,13 @@ static void *run(void *arg)
     retain(writer);
     while (!stop) {
         struct batch *batch = next_batch(writer, &stop);
-        bool urgent = batch != NULL && batch->urgent;
         if (batch != NULL) {
+            writer->urgent |= batch->urgent;
             apply(writer, batch);
         }
-        do_what_is_due(writer, urgent);
+        do_what_is_due(writer);
     }
-    if (writer->applier.dirty) {
+    if (writer->applier.dirty || writer->urgent) {
         commit(writer);
     }
     return NULL;
@@ -357,9 +366,9 @@ int writer_new(struct writer **out, const struct writer_options *options)
     writer->options.commit_us = options->commit_us != 0 ? options->commit_us : US_PER_S;
     writer->options.heartbeat_us =
         options->heartbeat_us != 0 ? options->heartbeat_us : 5 * US_PER_S;
-    writer->committed_us = clock_monotonic_us();
+    writer->committed_us = clock_monotonic_us() - URGENT_EVERY_US;
     /* The first commit says that a writer is there, even if nothing ever comes. */
-    writer->dirty_since_us = writer->committed_us;
+    writer->dirty_since_us = clock_monotonic_us();
     applier_init(&writer->applier, options->store);
     init_locks(writer);
     int err =

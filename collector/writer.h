@@ -2,9 +2,10 @@
  * SPDX-License-Identifier: Apache-2.0
  *
  * Receivers fill batches and hand them over; the writer applies them in that order and commits at
- * most a second after the first record that waits (at once where somebody waits for the commit, or
- * when the store is full). While senders are connected it also commits every 5 s without need, so
- * that the index tells "quiet" from "dead". Once a minute it drops the windows past the retention.
+ * most a second after the first record that waits: when the store is full, and where somebody waits
+ * for the commit, at once, though not for the latter more than 20 times a second. While senders are
+ * connected it also commits every 5 s without need, so that the index tells "quiet" from "dead".
+ * Once a minute it drops the windows past the retention.
  *
  * The queue is bounded: all batches there will ever be are allocated at the start (memory that was
  * never used costs nothing). When no more than a reserve is left, writer_has_room is false and
@@ -51,7 +52,7 @@ bool writer_wait_room(struct writer *writer, int64_t timeout_us);
 
 /* An empty batch, NULL if even the reserve is used up. */
 struct batch *writer_take(struct writer *writer);
-/* Hands a batch over and returns its number, never 0. `urgent`: commit as soon as it is applied. */
+/* Hands a batch over and returns its number, never 0. `urgent`: somebody waits for its commit. */
 uint64_t writer_hand_over(struct writer *writer, struct batch *batch, bool urgent);
 /* Gives a batch back unused. NULL is fine. */
 void writer_give_back(struct writer *writer, struct batch *batch);
