@@ -12,6 +12,7 @@ cd "$(dirname "$0")/.." || exit 1
 
 build=${BUILD:-build}
 seconds=${CHECK_SECONDS:-300} # one program; a hang must not stop the others
+export TSAN_OPTIONS="suppressions=$PWD/tests/support/tsan.supp ${TSAN_OPTIONS:-}"
 passed=0 failed=0 skipped=0
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT

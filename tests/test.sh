@@ -16,6 +16,7 @@ unset MAKEFLAGS MFLAGS MAKELEVEL
 build=${BUILD:-build}
 units=("$@")
 jobs=$(nproc)
+export TSAN_OPTIONS="suppressions=$PWD/tests/support/tsan.supp ${TSAN_OPTIONS:-}"
 passed=0 failed=0 skipped=0
 begin=$SECONDS
 log=$(mktemp)
