@@ -17,6 +17,9 @@
 #include "cli/source.h"
 #include "collector/ingest.h"
 
+/* What each thread may remember of the index: some 200,000 pairs of client and address. */
+#define MEMO_BYTES ((size_t)64 * 1024 * 1024)
+
 /* What one thread that asks the index needs. */
 struct reader_thread {
     struct store_view *view;
@@ -109,7 +112,9 @@ static int load(struct answers *answers, struct ingest *ingest, const char *path
     struct why what = {""};
     int err = ingest_file(ingest, path, &options, &summary, &what);
     if (err == W_ESYNTAX) {
-        fprintf(stderr, "whither join: %s: %s\n", path, what.text);
+        if (!answers->settings->quiet) {
+            fprintf(stderr, "whither join: %s: %s\n", path, what.text);
+        }
         answers->doubtful = true;
         return 0;
     }
@@ -157,6 +162,7 @@ static int open_readers(struct answers *answers)
         reader->index.now_us = now_us;
         err = store_view_new(answers->source.store, &reader->view);
         err = err != 0 ? err : attributor_new(&reader->index.attributor, reader->view, &params);
+        err = err != 0 ? err : attributor_remember(reader->index.attributor, MEMO_BYTES);
         answers->oracles[i] = (struct join_oracle){join_ask_index, &reader->index};
     }
     answers->oracle_count = count;

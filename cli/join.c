@@ -303,5 +303,4 @@ void cmd_join_help(FILE *out)
     for (size_t i = 0; SINKS[i] != NULL; i++) {
         fprintf(out, "  %-16s  %s\n", SINKS[i]->name, SINKS[i]->description);
     }
-    fputc('\n', out);
 }

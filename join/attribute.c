@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "join/memo.h"
 
 /* Different names gathered before the best are chosen; what is beyond is counted as left out. */
 enum { GATHERED_MAX = 256 };
@@ -25,6 +26,7 @@ struct attributor {
     struct attribute_params params;
     struct name *domains; /* copies of params.cluster_domains */
     struct candidate *candidates;
+    struct memo *memo; /* NULL: the index is asked anew each time */
 };
 
 /* One question while it is being answered. */
@@ -108,11 +110,18 @@ int attributor_new(struct attributor **out, struct store_view *view,
 void attributor_free(struct attributor **out)
 {
     if (*out != NULL) {
+        memo_free(&(*out)->memo);
         free((*out)->domains);
         free((*out)->candidates);
         free(*out);
         *out = NULL;
     }
+}
+
+int attributor_remember(struct attributor *attributor, size_t max_bytes)
+{
+    memo_free(&attributor->memo);
+    return memo_new(&attributor->memo, attributor->view, max_bytes);
 }
 
 /* ---- Names ---- */
@@ -390,22 +399,45 @@ static bool gather_heads(void *ctx, const struct store_sighting *sighting)
     return true;
 }
 
+/* What the client was answered with this address. */
+static int visit_answers(struct work *work)
+{
+    const struct attributor *attributor = work->attributor;
+    const struct question *question = work->question;
+    if (attributor->memo != NULL) {
+        return memo_by_client_address(attributor->memo, question->cluster, &question->source,
+                                      &question->destination, work->from_us, work->to_us,
+                                      gather_direct, work);
+    }
+    return store_by_client_address(attributor->view, question->cluster, &question->source,
+                                   &question->destination, work->from_us, work->to_us,
+                                   gather_direct, work);
+}
+
+/* What it was answered that leads to the tail in hand. */
+static int visit_heads(struct work *work)
+{
+    const struct attributor *attributor = work->attributor;
+    const struct question *question = work->question;
+    const uint8_t *tail = work->tail->name.wire;
+    if (attributor->memo != NULL) {
+        return memo_by_client_target(attributor->memo, question->cluster, &question->source, tail,
+                                     work->from_us, work->to_us, gather_heads, work);
+    }
+    return store_by_client_target(attributor->view, question->cluster, &question->source, tail,
+                                  work->from_us, work->to_us, gather_heads, work);
+}
+
 static int gather_own(struct work *work)
 {
-    const struct question *question = work->question;
-    struct store_view *view = work->attributor->view;
-    int err =
-        store_by_client_address(view, question->cluster, &question->source, &question->destination,
-                                work->from_us, work->to_us, gather_direct, work);
+    int err = visit_answers(work);
     uint32_t direct = work->count;
     /* Live tails first: a name that leads to several of them is as live as any of these. */
     for (uint32_t i = 0; i < 2 * direct && err == 0; i++) {
         work->tail = &work->attributor->candidates[i % direct];
         work->heads_from = work->count;
         if (work->tail->live == (i < direct)) {
-            err = store_by_client_target(view, question->cluster, &question->source,
-                                         work->tail->name.wire, work->from_us, work->to_us,
-                                         gather_heads, work);
+            err = visit_heads(work);
         }
     }
     return err;

@@ -9,6 +9,7 @@
 #pragma once
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "base/addr.h"
@@ -78,6 +79,10 @@ struct attributor;
 int attributor_new(struct attributor **attributor, struct store_view *view,
                    const struct attribute_params *params);
 void attributor_free(struct attributor **attributor);
+
+/* Lets it remember what the index said, in about `max_bytes`: for a view that is not refreshed as
+ * long as the attributor lives. The answers are the same. Returns 0 or -ENOMEM. */
+int attributor_remember(struct attributor *attributor, size_t max_bytes);
 
 /* Answers the question as known at now_us. Returns 0 or a negative error of the index (`*out` is
  * then blind/"index-error"). */
