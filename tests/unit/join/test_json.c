@@ -91,8 +91,8 @@ static void the_wanted_members_are_found_wherever_they_stand(void **state)
     static const char *const TEXTS[] = {
         "{\"a\":\"x\",\"b\":{\"c\":1,\"d\":true},\"array\":[0,{\"x\":null}]}",
         "{\"array\":[0,{\"x\":null}],\"b\":{\"d\":true,\"c\":1},\"a\":\"x\"}",
-        "  {\n\t\"other\" : [ {\"a\":2}, [[]] , {} ] , \"b\" : { \"d\":true , \"c\" : 1 } ,\r\n"
-        " \"array\":[0,{\"x\":null}] , \"a\" : \"x\" }\n ",
+        ("  {\n\t\"other\" : [ {\"a\":2}, [[]] , {} ] , \"b\" : { \"d\":true , \"c\" : 1 } ,\r\n"
+         " \"array\":[0,{\"x\":null}] , \"a\" : \"x\" }\n "),
     };
     for (size_t i = 0; i < sizeof(TEXTS) / sizeof(TEXTS[0]); i++) {
         assert_int_equal(parse_text(fixture, TEXTS[i]), 0);

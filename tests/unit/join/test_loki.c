@@ -149,7 +149,8 @@ static void a_response_is_known_by_its_beginning(void **state)
     static const char *const NO[] = {
         "",
         "{",
-        "{\"status\":200", "{\"status\":\"ok\"",
+        "{\"status\":200",
+        "{\"status\":\"ok\"",
         "{\"flow\":{\"status\":\"x\"",
         "{\"streams\":{}",
         "[]",
