@@ -13,6 +13,12 @@ struct view_window {
     MDB_txn *txn;          /* reset between refreshes, so that it pins no pages */
     MDB_cursor *rows;      /* of txn */
     bool live;             /* txn is begun or renewed */
+    /* Found last. Ids never change within a window, so these hold over refreshes. */
+    char cluster[STORE_CLUSTER_MAX + 1]; /* "": none yet */
+    uint16_t cluster_id;
+    uint32_t client_id; /* 0: none yet */
+    uint16_t client_cluster;
+    struct addr client;
 };
 
 /* A span in which answers could have been missed; pointers go into the state copy or are static. */
@@ -58,11 +64,4 @@ MDB_txn *view_txn(struct view_window *vw, int *err);
 int view_cluster(struct view_window *vw, MDB_txn *txn, const char *cluster, uint16_t *id);
 int view_client(struct view_window *vw, MDB_txn *txn, uint16_t cluster, const struct addr *addr,
                 uint32_t *id);
-
-/* Reads answer set `set` into view->answer. */
-int view_answer(struct store_view *view, struct view_window *vw, MDB_txn *txn, uint32_t set);
-/* Visits the runs of a row that have an answer within the span. `*found` becomes true if the row
- * exists. 0, 1 if `fn` stopped, or an error. */
-int view_row(struct store_view *view, struct view_window *vw, MDB_txn *txn, uint32_t client,
-             uint32_t set, const struct addr *addr, const char *cluster, int64_t from_us,
-             int64_t to_us, store_sighting_fn fn, void *ctx);
+int view_client_row(struct view_window *vw, MDB_txn *txn, uint32_t id, struct client_row *row);
