@@ -252,11 +252,6 @@ static int print_sentence(const struct buf *body, const char *const *ends, struc
 
 static bool parse_ends(const struct settings *settings, struct addr ends[2])
 {
-    if (settings->arg_count != 2) {
-        fprintf(stderr, "whither lookup: expected two addresses, SRC and DST; got %zu arguments\n",
-                settings->arg_count);
-        return false;
-    }
     for (size_t i = 0; i < 2; i++) {
         const char *text = settings->args[i];
         if (!addr_parse(&ends[i], text, strlen(text))) {

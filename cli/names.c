@@ -279,11 +279,6 @@ static int show_all(struct ask *ask, bool is_addr, struct why *why)
 int cmd_names(const struct settings *settings)
 {
     struct ask ask = {.settings = settings};
-    if (settings->arg_count != 1) {
-        fprintf(stderr, "whither names: expected one name or address; got %zu arguments\n",
-                settings->arg_count);
-        return EXIT_USAGE;
-    }
     const char *what = settings->args[0];
     bool is_addr = addr_parse(&ask.addr, what, strlen(what));
     if (!is_addr && name_from_text(&ask.name, what, strlen(what)) != 0) {
@@ -292,7 +287,7 @@ int cmd_names(const struct settings *settings)
     }
     ask.to_us = settings->until_us != 0 ? settings->until_us : clock_now_us();
     if (settings->since_us > ask.to_us) {
-        fprintf(stderr, "whither names: --since is after --until\n");
+        fprintf(stderr, "whither names: --since lies in the future\n");
         return EXIT_USAGE;
     }
     struct why why = {""};

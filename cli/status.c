@@ -233,10 +233,6 @@ static int print_words(const struct buf *body, const char *where, struct why *wh
 
 int cmd_status(const struct settings *settings)
 {
-    if (settings->arg_count != 0) {
-        fprintf(stderr, "whither status: expected no argument, got '%s'\n", settings->args[0]);
-        return EXIT_USAGE;
-    }
     struct source source;
     struct why why = {""};
     struct buf body = {0};
