@@ -48,18 +48,18 @@ github.com. 60 IN A 192.0.2.10
 api.github.com. 60 IN A 192.0.2.11
 codeload.github.com. 60 IN A 192.0.2.12
 ghcr.io. 60 IN A 192.0.2.13
-registry-1.docker.io. 60 IN A 198.51.100.50
-registry-1.docker.io. 60 IN A 198.51.100.51
-registry-1.docker.io. 60 IN AAAA 2001:db8:50::1
-auth.docker.io. 60 IN A 198.51.100.52
-production.cloudflare.docker.com. 300 IN A 198.51.100.53
-deb.debian.org. 300 IN CNAME debian.map.fastlydns.net.
-debian.map.fastlydns.net. 30 IN A 203.0.113.132
-debian.map.fastlydns.net. 30 IN AAAA 2001:db8:132::
-pypi.org. 60 IN A 203.0.113.151
-files.pythonhosted.org. 300 IN CNAME dualstack.python.map.fastly.net.
-dualstack.python.map.fastly.net. 30 IN A 203.0.113.132
-dualstack.python.map.fastly.net. 30 IN AAAA 2001:db8:132::
+gitlab.com. 60 IN A 198.51.100.50
+gitlab.com. 60 IN A 198.51.100.51
+gitlab.com. 60 IN AAAA 2001:db8:50::1
+assets.gitlab-static.net. 60 IN A 198.51.100.52
+snowplow.trx.gitlab.net. 300 IN A 198.51.100.53
+archive.ubuntu.com. 300 IN CNAME archive.ubuntu.map.fastlydns.net.
+archive.ubuntu.map.fastlydns.net. 30 IN A 203.0.113.132
+archive.ubuntu.map.fastlydns.net. 30 IN AAAA 2001:db8:132::
+rubygems.org. 60 IN A 203.0.113.151
+index.rubygems.org. 300 IN CNAME dualstack.rubygems.map.fastly.net.
+dualstack.rubygems.map.fastly.net. 30 IN A 203.0.113.132
+dualstack.rubygems.map.fastly.net. 30 IN AAAA 2001:db8:132::
 cdn.jsdelivr.net. 300 IN CNAME jsdelivr.map.fastly.net.
 jsdelivr.map.fastly.net. 30 IN A 203.0.113.132
 jsdelivr.map.fastly.net. 30 IN AAAA 2001:db8:132::
@@ -206,10 +206,10 @@ def checkout(recording):
 
 def runner(recording):
     for name in ("github.com", "api.github.com", "codeload.github.com", "ghcr.io",
-                 "registry-1.docker.io", "auth.docker.io", "production.cloudflare.docker.com",
-                 "pypi.org", "deb.debian.org"):
+                 "gitlab.com", "assets.gitlab-static.net", "snowplow.trx.gitlab.net",
+                 "rubygems.org", "archive.ubuntu.com"):
         visit(recording, RUNNER, name)
-    visit(recording, RUNNER, "files.pythonhosted.org", note="two names, one address")
+    visit(recording, RUNNER, "index.rubygems.org", note="two names, one address")
     # A denied connection: the kernel logs the SYN and its repetition one second later.
     recording.flow(RUNNER, "192.0.2.10", "github.com", port=22, note="denied", verdict="DROPPED")
     retry = dict(recording.flows[-1], note="repetition")
