@@ -16,7 +16,9 @@
 
 enum {
     QUEUE_BYTES_DEFAULT = 16 * 1024 * 1024,
-    BATCHES_MIN = 4,
+    /* The loop holds one batch and each upload another (UPLOADS_MAX); some must be left to queue.
+     */
+    BATCHES_MIN = 8,
     /* Records take up to seven times the octets of their frames (names and chains uncompressed),
      * and a receiver looks at the room again after each read. */
     BATCHES_RESERVE = 16,

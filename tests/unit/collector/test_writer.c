@@ -200,7 +200,7 @@ static void a_full_queue_says_so_and_tells_when_there_is_room(void **state)
 {
     (void)state;
     struct fixture f;
-    fixture_start(&f, &(struct writer_options){.queue_bytes = 4 * BATCH_BYTES,
+    fixture_start(&f, &(struct writer_options){.queue_bytes = 8 * BATCH_BYTES,
                                                .commit_us = US_PER_HOUR,
                                                .heartbeat_us = US_PER_HOUR});
     struct batch *taken[64];
@@ -210,14 +210,14 @@ static void a_full_queue_says_so_and_tells_when_there_is_room(void **state)
         taken[count++] = writer_take(f.writer);
         assert_non_null(taken[count - 1]);
     }
-    assert_int_equal(count, 4);
+    assert_int_equal(count, 8);
     assert_false(writer_wait_room(f.writer, 1000));
     /* The reserve still serves who has begun, and then there is no more. */
     while ((taken[count] = writer_take(f.writer)) != NULL) {
         count++;
         assert_true(count < 63);
     }
-    assert_true(count > 4);
+    assert_true(count > 8);
     unsigned seen = atomic_load(&f.notified);
     for (size_t i = 0; i < count; i++) {
         if (i % 2 == 0) {
@@ -274,7 +274,7 @@ static void several_threads_hand_over_and_nothing_is_lost(void **state)
     (void)state;
     struct fixture f;
     struct producer producers[PRODUCERS];
-    fixture_start(&f, &(struct writer_options){.queue_bytes = 4 * BATCH_BYTES, .commit_us = 1000});
+    fixture_start(&f, &(struct writer_options){.queue_bytes = 8 * BATCH_BYTES, .commit_us = 1000});
     for (int i = 0; i < PRODUCERS; i++) {
         producers[i].fixture = &f;
         snprintf(producers[i].client, sizeof(producers[i].client), "192.0.2.%d", i + 1);
@@ -341,7 +341,7 @@ static void any_allocation_of_the_start_may_fail(void **state)
         struct writer *writer;
         alloc_fail_at(n);
         int err = writer_new(
-            &writer, &(struct writer_options){.store = store, .queue_bytes = 4 * BATCH_BYTES});
+            &writer, &(struct writer_options){.store = store, .queue_bytes = 8 * BATCH_BYTES});
         failed = alloc_failed();
         alloc_fail_at(0);
         /* The thread itself allocates too, and copes. */
