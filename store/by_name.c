@@ -8,16 +8,33 @@
 
 /* ---- By address and by name: over all clients ---- */
 
-/* Visits the rows of every client that got the answer set. */
-static int visit_set(const struct visit *visit, uint32_t set)
+/* How much of each answer set to visit. */
+struct measure {
+    uint32_t per_set; /* sightings; 0: all */
+    bool bounded;     /* a set had as many */
+};
+
+static bool is_enough(const struct visit *visit, uint64_t before, struct measure *measure)
 {
+    bool enough = measure->per_set != 0 && visit->view->visited - before >= measure->per_set;
+    measure->bounded |= enough;
+    return enough;
+}
+
+/* Visits the rows of the clients that got the answer set. */
+static int visit_set(const struct visit *visit, uint32_t set, struct measure *measure)
+{
+    uint64_t before = visit->view->visited;
     struct posting clients;
     uint8_t key[SET_CLIENTS_KEY_LEN];
     int err = 0;
     id_sets_key(key, set);
     posting_open(&clients, visit->vw->window, visit->txn, DB_SET_CLIENTS, key, sizeof(key));
-    for (; clients.err == 0 && err == 0; posting_next(&clients)) {
+    while (clients.err == 0 && err == 0 && !is_enough(visit, before, measure)) {
         for (size_t i = 0; i < clients.count && err == 0; i++) {
+            if (is_enough(visit, before, measure)) {
+                break;
+            }
             struct client_row row;
             struct addr addr;
             uint32_t client = posting_id(&clients, i);
@@ -25,8 +42,8 @@ static int visit_set(const struct visit *visit, uint32_t set)
             memcpy(addr.b, row.addr, sizeof(addr.b));
             err = err == 0 ? visit_pair(visit, client, set, &addr) : err;
         }
-        if (err != 0) {
-            break;
+        if (err == 0) {
+            posting_next(&clients);
         }
     }
     err = err != 0 ? err : absent_is_fine(clients.err);
@@ -34,17 +51,22 @@ static int visit_set(const struct visit *visit, uint32_t set)
     return err;
 }
 
+struct address_want {
+    const struct addr *address;
+    struct measure measure;
+};
+
 static int address_body(const struct visit *visit, uint16_t cluster, void *arg)
 {
-    const struct addr *address = arg;
+    struct address_want *want = arg;
     struct posting sets;
     uint8_t key[ADDR_SETS_KEY_LEN];
     int err = 0;
-    addr_sets_key(key, cluster, address);
+    addr_sets_key(key, cluster, want->address);
     posting_open(&sets, visit->vw->window, visit->txn, DB_ADDR_SETS, key, sizeof(key));
     while (sets.err == 0 && err == 0) {
         for (size_t i = 0; i < sets.count && err == 0; i++) {
-            err = visit_set(visit, posting_id(&sets, i));
+            err = visit_set(visit, posting_id(&sets, i), &want->measure);
         }
         if (err == 0) {
             posting_next(&sets);
@@ -55,11 +77,21 @@ static int address_body(const struct visit *visit, uint16_t cluster, void *arg)
     return err;
 }
 
+int visit_address(struct store_view *view, const char *cluster, const struct addr *address,
+                  int64_t from_us, int64_t to_us, uint32_t per_set, bool *bounded,
+                  store_sighting_fn fn, void *ctx)
+{
+    struct address_want want = {address, {.per_set = per_set}};
+    int err = each_window(view, cluster, from_us, to_us, fn, ctx, address_body, &want);
+    *bounded |= want.measure.bounded;
+    return err;
+}
+
 int store_by_address(struct store_view *view, const char *cluster, const struct addr *address,
                      int64_t from_us, int64_t to_us, store_sighting_fn fn, void *ctx)
 {
-    return each_window(view, cluster, from_us, to_us, fn, ctx, address_body,
-                       (void *)(uintptr_t)address);
+    bool bounded = false;
+    return visit_address(view, cluster, address, from_us, to_us, 0, &bounded, fn, ctx);
 }
 
 struct name_want {
@@ -102,6 +134,7 @@ static int is_first_name(const struct visit *visit, uint16_t cluster, uint32_t s
 static int visit_name(const struct visit *visit, uint16_t cluster, uint32_t name,
                       const struct name_want *want)
 {
+    struct measure all = {0};
     struct posting sets;
     uint8_t key[NAME_SETS_KEY_LEN];
     int err = 0;
@@ -112,7 +145,7 @@ static int visit_name(const struct visit *visit, uint16_t cluster, uint32_t name
             bool first;
             uint32_t set = posting_id(&sets, i);
             err = is_first_name(visit, cluster, set, name, want, &first);
-            err = err == 0 && first ? visit_set(visit, set) : err;
+            err = err == 0 && first ? visit_set(visit, set, &all) : err;
         }
         if (err == 0) {
             posting_next(&sets);

@@ -45,7 +45,8 @@ struct state {
     size_t stream_cap;
     struct state_loss *losses; /* not yet on disk */
     size_t loss_count;
-    int64_t forget_us; /* what ended before goes with the next commit */
+    struct state_loss last_loss; /* the latest on disk that this process wrote; to_us 0: none */
+    int64_t forget_us;           /* what ended before goes with the next commit */
 };
 
 /* Frames of one sender come a little out of order; what disorders more than this is not waited for.
@@ -349,9 +350,28 @@ static int put_streams(struct state *state, MDB_txn *txn, bool windows_ok)
     return err;
 }
 
+static bool is_one_loss(const struct state_loss *a, const struct state_loss *b)
+{
+    return strcmp(a->reason, b->reason) == 0 && strcmp(a->cluster, b->cluster) == 0 &&
+           b->from_us <= a->to_us + STATE_LOSS_APART_US && b->to_us >= a->from_us;
+}
+
+/* Joins the first waiting loss to the last row where they are one; its number is then used again.
+ */
+static void join_losses(struct state *state)
+{
+    struct state_loss *last = &state->last_loss;
+    if (state->loss_count > 0 && last->to_us != 0 && is_one_loss(last, &state->losses[0])) {
+        widen(&state->losses[0], last->from_us, last->to_us, last->count);
+        state->head.next_loss--;
+        last->to_us = 0;
+    }
+}
+
 static int put_losses(struct state *state, MDB_txn *txn)
 {
     int err = 0;
+    join_losses(state);
     for (size_t i = 0; i < state->loss_count && err == 0; i++) {
         uint32_t number = state->head.next_loss + (uint32_t)i;
         MDB_val key = val(&number, sizeof(number));
@@ -444,6 +464,9 @@ static void settle(struct state *state, bool windows_ok)
     }
     state->stream_count = kept;
     state->head.next_loss += (uint32_t)state->loss_count;
+    if (state->loss_count > 0) {
+        state->last_loss = state->losses[state->loss_count - 1];
+    }
     state->loss_count = 0;
     state->forget_us = 0;
 }

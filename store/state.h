@@ -28,8 +28,11 @@ struct state;
 /* How long a sender that was cut stays expected (DESIGN section 2). */
 #define STATE_EXPECTED_US (INT64_C(3600) * 1000000)
 /* Streams and losses kept; beyond, the oldest that ended go, and with them what they covered. */
-#define STATE_STREAMS_MAX 20000
-#define STATE_LOSSES_MAX 20000
+#define STATE_STREAMS_MAX 2000
+#define STATE_LOSSES_MAX 2000
+/* Losses of one kind no further apart than this are one row: a disk that stays full for hours fails
+ * every commit. */
+#define STATE_LOSS_APART_US (INT64_C(60) * 1000000)
 
 struct state_stream {
     uint32_t number;

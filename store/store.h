@@ -137,6 +137,9 @@ void store_view_free(struct store_view **view);
 /* Moves the view to the latest commit (cheap when there was none). Returns 0 or a negative error.
  */
 int store_view_refresh(struct store_view *view, struct why *why);
+/* Lets go of the pages of the commit the view is at, which the writer cannot use again until then:
+ * for a view that may be idle for long. The next question comes after store_view_refresh. */
+void store_view_rest(struct store_view *view);
 
 struct store_sighting {
     const struct answer *answer; /* all pointers live until the callback returns */

@@ -151,13 +151,18 @@ int store_view_refresh(struct store_view *view, struct why *why)
     if (registry_changed(view)) {
         err = take_windows(view);
     }
+    store_view_rest(view);
+    return err == 0 ? 0 : why_set(why, err, "%s: %s", view->store->dir, err_str(err));
+}
+
+void store_view_rest(struct store_view *view)
+{
     for (size_t i = 0; i < view->window_count; i++) {
         if (view->windows[i].live) {
             mdb_txn_reset(view->windows[i].txn);
             view->windows[i].live = false;
         }
     }
-    return err == 0 ? 0 : why_set(why, err, "%s: %s", view->store->dir, err_str(err));
 }
 
 MDB_txn *view_txn(struct view_window *vw, int *err)

@@ -52,6 +52,7 @@ struct store_view {
     struct answer answer; /* scratch: the answer of the sighting being visited */
     uint8_t names[NAME_WIRE_MAX * (1 + ANSWER_CHAIN_MAX)]; /* its wire names */
     struct listened *listened; /* scratch of store_cover and store_blinds */
+    uint64_t visited;          /* sightings given to callers so far */
 };
 
 /* Makes view->gaps from view->state. 0 or -ENOMEM. */

@@ -102,6 +102,7 @@ static int visit_runs(const struct visit *visit, uint32_t set, const struct addr
             .time_count = run->time_count,
             .times = run->times,
         };
+        visit->view->visited++;
         if (!visit->fn(visit->ctx, &sighting)) {
             return 1;
         }

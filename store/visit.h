@@ -48,3 +48,9 @@ int visit_row(const struct visit *visit, uint32_t client, uint32_t set, const st
               const MDB_val *value);
 /* Finds the row first; visits nothing if there is none. */
 int visit_pair(const struct visit *visit, uint32_t client, uint32_t set, const struct addr *addr);
+
+/* store_by_address that visits no more than about `per_set` sightings of each answer set (0: all);
+ * `*bounded` becomes true where there may be more. */
+int visit_address(struct store_view *view, const char *cluster, const struct addr *address,
+                  int64_t from_us, int64_t to_us, uint32_t per_set, bool *bounded,
+                  store_sighting_fn fn, void *ctx);
