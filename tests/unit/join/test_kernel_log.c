@@ -84,7 +84,7 @@ static const struct {
     /* Verdicts by prefix: calico-drop of itself, the others by the options of the test. */
     {AT " h kernel: calico-drop: IN=cali1 OUT=eth0 " PACKET,
      "kernel-log tcp " PAIR " denied egress start " TIME},
-    {AT " h kernel: deny-all: IN=cali1 OUT=eth0 " PACKET,
+    {AT " h kernel: deny-x: IN=cali1 OUT=eth0 " PACKET,
      "kernel-log tcp " PAIR " denied egress start " TIME},
     {AT " h kernel: deny-audit-x: IN=cali1 OUT=eth0 " PACKET,
      "kernel-log tcp " PAIR " logged egress start " TIME},
@@ -115,6 +115,7 @@ static const struct {
 static const struct prefix_rule RULES[] = {
     {"deny", FLOW_DENIED},
     {"deny-audit", FLOW_LOGGED},
+    {"deny-a", FLOW_ALLOWED}, /* neither the first nor the last that fits counts, but the longest */
 };
 
 static int64_t near_us(void)

@@ -34,6 +34,7 @@ static const struct {
     /* Brackets, quotes and keys within strings. */
     {"{\"data\":{\"result\":[{\"values\":[[\"1\",\"]}{[\\\"values\\\":[[\"],[\"2\",\"\\\\\"]]}]}}",
      "[\"1\",\"]}{[\\\"values\\\":[[\"]\n[\"2\",\"\\\\\"]\n", true},
+    {"{\"data\":{\"result\":[{\"values\":[[\"1\",\"\\\"]\"]]}]}}", "[\"1\",\"\\\"]\"]\n", true},
     /* Arrays elsewhere are no entries. */
     {"{\"data\":{\"values\":[[1]],\"result\":[{\"other\":[[1]],\"values\":{\"values\":[[1]]}}]}}",
      "", true},

@@ -130,6 +130,28 @@ static void a_time_without_a_year_gets_the_nearest_before(void **state)
     }
 }
 
+static void what_is_remembered_does_not_carry_a_year_along(void **state)
+{
+    static const struct {
+        const char *line;
+        const char *time;
+    } LINES_IN_ORDER[] = {
+        {"Feb 29 12:00:00 h k", "2024-02-29T12:00:00Z"},
+        {"Feb 28 12:00:00 h k", "2026-02-28T12:00:00Z"},
+        {"Dec 31 12:00:00 h k", "2025-12-31T12:00:00Z"},
+        {"Jan  1 12:00:00 h k", "2026-01-01T12:00:00Z"},
+    };
+    struct civil civil = {0};
+    (void)state;
+    in_zone("UTC0");
+    for (size_t i = 0; i < sizeof(LINES_IN_ORDER) / sizeof(LINES_IN_ORDER[0]); i++) {
+        const char *line = LINES_IN_ORDER[i].line;
+        struct syslog_head head;
+        syslog_peel((struct text){line, strlen(line)}, &civil, us("2026-06-01T00:00:00Z"), &head);
+        assert_true(head.time_us == us(LINES_IN_ORDER[i].time));
+    }
+}
+
 static void the_zone_of_the_process_counts_where_the_line_has_none(void **state)
 {
     struct civil civil = {0};
@@ -159,6 +181,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(headers_are_peeled_off),
         cmocka_unit_test(a_time_without_a_year_gets_the_nearest_before),
+        cmocka_unit_test(what_is_remembered_does_not_carry_a_year_along),
         cmocka_unit_test(the_zone_of_the_process_counts_where_the_line_has_none),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

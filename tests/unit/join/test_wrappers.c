@@ -37,7 +37,10 @@ static const struct line LINES[] = {
      "{" STAMP ",\"PRIORITY\":\"5\",\"MESSAGE\":[73,78,61,32,79,85,84,61,101,32,83,82,67,61,49,57,"
      "50,46,48,46,50,46,55,32,68,83,84,61,49,57,56,46,53,49,46,49,48,48,46,57,32,255]}",
      "kernel-log ? 192.0.2.7 > 198.51.100.9 unknown egress start " AT},
-    {&FORMAT_JOURNAL, "{" STAMP ",\"PRIORITY\":\"5\",\"MESSAGE\":[73,256]}", "skip not-a-flow"},
+    {&FORMAT_JOURNAL,
+     "{" STAMP ",\"PRIORITY\":\"5\",\"MESSAGE\":[73,78,61,32,79,85,84,61,101,32,83,82,67,61,49,57,"
+     "50,46,48,46,50,46,55,32,68,83,84,61,49,57,56,46,53,49,46,49,48,48,46,57,32,256]}",
+     "skip not-a-flow"},
     {&FORMAT_JOURNAL, "{" STAMP ",\"PRIORITY\":\"5\",\"MESSAGE\":[\"a\",\"b\"]}",
      "skip not-a-flow"},
     {&FORMAT_JOURNAL, "{" STAMP ",\"PRIORITY\":\"5\",\"MESSAGE\":null}", "skip not-a-flow"},
