@@ -21,7 +21,6 @@ static const char *const WORKLOAD_INTERFACES[] = {
     "eni",  /* AWS VPC CNI (a node's own interfaces are called eth or ens there) */
     "azv",  /* Azure CNI */
     "gke",  /* GKE */
-    "nic",  /* Oracle's OKE */
     "tap",  /* virtual machines: Kata, KubeVirt */
 };
 
