@@ -148,6 +148,7 @@ static int fill(struct bulk *bulk, size_t want)
     while (bulk->out.len < want && next_line(bulk, &line, &len)) {
         answer_line(bulk, line, len, now_us);
     }
+    worker_rest(bulk->worker);
     return bulk->out.err;
 }
 

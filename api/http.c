@@ -141,6 +141,7 @@ static enum MHD_Result answer(struct request *request)
     buf_reset(&request->worker->body);
     if (request->problem.status == 0) {
         request->route->answer(request);
+        worker_rest(request->worker);
     }
     return send_reply(request);
 }

@@ -141,12 +141,14 @@ struct api {
 struct worker *worker_get(struct api *api);
 /* Frees every worker of the service. Its threads have ended. */
 void worker_free_all(struct api *api);
-/* A view of the latest commit and, with it, an attributor, for the rest of this request; NULL with
- * a 503 in `problem`. */
+/* A view of the latest commit and, with it, an attributor, until worker_rest; NULL with a 503 in
+ * `problem`. */
 struct store_view *worker_view(struct worker *worker, struct problem *problem);
 /* Answers a question and counts the verdict. */
 int worker_attribute(struct worker *worker, const struct question *question, int64_t now_us,
                      struct attribution *attribution);
+/* After the last question of a reply: an idle thread must not hold on to old pages of the index. */
+void worker_rest(struct worker *worker);
 /* Adds one; the worker's own thread only. */
 void worker_count(_Atomic uint64_t *counter);
 /* A request for the calling thread; NULL if memory is short. */

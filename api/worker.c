@@ -71,6 +71,13 @@ struct store_view *worker_view(struct worker *worker, struct problem *problem)
     return worker->view;
 }
 
+void worker_rest(struct worker *worker)
+{
+    if (worker->view != NULL) {
+        store_view_rest(worker->view);
+    }
+}
+
 void worker_count(_Atomic uint64_t *counter)
 {
     /* One writer: no locked instruction is needed, only that a reader sees whole numbers. */

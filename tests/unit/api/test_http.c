@@ -821,6 +821,55 @@ static void captures_are_pushed_on_as_they_come(void **state)
     free(body);
 }
 
+/* ---- the index ---- */
+
+static uint64_t index_bytes(void)
+{
+    struct store_view *view;
+    struct store_status status;
+    assert_int_equal(store_view_new(fixture.store, &view), 0);
+    assert_int_equal(store_status(view, &status), 0);
+    store_view_free(&view);
+    return status.bytes;
+}
+
+static void an_idle_service_does_not_keep_the_index_from_using_its_pages_again(void **state)
+{
+    uint64_t bytes[2];
+    struct why why;
+    (void)state;
+    uint16_t cluster = store_cluster(fixture.store, "default");
+    struct reply reply = ask("GET", LOOKUP, NULL, NULL);
+    expect(&reply, 200, "resolved");
+    reply = ask("POST", "/v1/lookup", NULL, LOOKUP_LINE);
+    expect(&reply, 200, "resolved");
+    for (int round = 0; round < 2; round++) {
+        for (int i = 0; i < 200; i++) {
+            const uint8_t v4[4] = {10, 0, 1, (uint8_t)i};
+            struct addr client = addr_from_v4(v4);
+            assert_int_equal(store_asked(fixture.store, cluster, &client,
+                                         FIXTURE_T_US + (round * 200 + i) * US_PER_MIN),
+                             0);
+            assert_int_equal(store_commit(fixture.store, clock_now_us(), &why), 0);
+        }
+        bytes[round] = index_bytes();
+    }
+    assert_true(bytes[1] < bytes[0] + (1 << 20));
+}
+
+static void a_body_announced_too_long_is_refused_before_it_is_sent(void **state)
+{
+    static const char HEAD[] = "POST /v1/lookup HTTP/1.1\r\nHost: localhost\r\n"
+                               "Content-Length: 99999999999\r\n\r\n";
+    (void)state;
+    int fd = client_connect(fixture.port);
+    client_send(fd, HEAD, sizeof(HEAD) - 1);
+    int64_t begin_us = clock_monotonic_us();
+    struct reply reply = client_finish(fd);
+    expect(&reply, 413, "67108864 bytes");
+    assert_true(clock_monotonic_us() - begin_us < 5 * US_PER_S);
+}
+
 /* ---- memory ---- */
 
 static void a_service_without_memory_is_not_started(void **state)
@@ -918,6 +967,8 @@ int main(void)
         HTTP_TEST(readiness_is_what_the_service_says),
         HTTP_TEST(metrics_count_requests_and_verdicts_and_name_nobody),
         HTTP_TEST(captures_are_pushed_on_as_they_come),
+        HTTP_TEST(an_idle_service_does_not_keep_the_index_from_using_its_pages_again),
+        HTTP_TEST(a_body_announced_too_long_is_refused_before_it_is_sent),
         HTTP_TEST(a_service_without_memory_is_not_started),
         HTTP_TEST(a_request_without_memory_harms_no_other),
     };
