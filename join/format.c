@@ -104,10 +104,10 @@ int parser_parse(struct parser *parser, const struct format *format, bool only, 
     if (record->parsed == PARSED_FOREIGN) {
         record->parsed = parse_bad(parser, record, "not a %s record", format->name);
     }
-    if (record->parsed == PARSED_BAD && record->fault.data == NULL) {
-        return -ENOMEM;
-    }
-    return 0;
+    bool no_memory =
+        parser->no_memory || (record->parsed == PARSED_BAD && record->fault.data == NULL);
+    parser->no_memory = false;
+    return no_memory ? -ENOMEM : 0;
 }
 
 enum parsed parse_inner(struct parser *parser, struct text line, const struct outer *outer,
@@ -155,6 +155,7 @@ int parse_json(struct parser *parser, int set, const char *const *pointers, size
         return PARSED_FOREIGN;
     }
     if (parser->paths[set] == NULL && json_paths_new(&parser->paths[set], pointers, count) != 0) {
+        parser->no_memory = true;
         return PARSED_BAD;
     }
     struct json_fault fault;
@@ -162,6 +163,7 @@ int parse_json(struct parser *parser, int set, const char *const *pointers, size
     if (err == 0) {
         return 0;
     }
+    parser->no_memory |= err == -ENOMEM;
     if (record != NULL && err != -ENOMEM) {
         parse_bad(parser, record, "not valid JSON at byte %zu: %s", fault.offset + 1, fault.what);
     }
@@ -179,6 +181,7 @@ struct text parse_text(struct parser *parser, const struct json_value *value)
     }
     char *text = arena_take(parser->arena, value->text.len);
     if (text == NULL) {
+        parser->no_memory = true;
         return none;
     }
     size_t len = json_unescape(value, text);

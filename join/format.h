@@ -99,6 +99,7 @@ struct parser {
     struct arena *arena;                   /* of the batch in hand */
     struct civil civil;
     int64_t year_near_us; /* the year of a time without one puts it nearest before this */
+    bool no_memory;       /* something could not be read for want of memory */
     bool bare;            /* the last Hubble record had no "flow" around it */
 };
 

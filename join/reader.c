@@ -121,6 +121,7 @@ static int find_format(struct reader *reader, struct parser *parser, struct why 
     const char *end = at + reader->carry_len;
     struct arena arena = {0};
     parser->arena = &arena;
+    parser->no_memory = false;
     for (uint64_t number = 1; number <= SNIFF_LINES && at < end && reader->format == NULL;
          number++) {
         const char *stop = memchr(at, '\n', (size_t)(end - at));
@@ -133,6 +134,9 @@ static int find_format(struct reader *reader, struct parser *parser, struct why 
     }
     parser->arena = NULL;
     arena_fini(&arena);
+    if (parser->no_memory) {
+        return -ENOMEM;
+    }
     return reader->format == NULL && first != 0 ? unknown(reader, first, why) : 0;
 }
 

@@ -42,6 +42,7 @@ static struct text read_octets(struct parser *parser, struct text array)
     unsigned octet = 0;
     bool digits = false;
     if (out == NULL) {
+        parser->no_memory = true;
         return none;
     }
     for (size_t i = 1; i < array.len; i++) {

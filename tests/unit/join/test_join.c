@@ -15,6 +15,7 @@
 #include <cmocka.h>
 
 #include "base/clock.h"
+#include "tests/support/alloc.h"
 #include "tests/support/store_fixture.h"
 
 #define IP(DST) "\"IP\":{\"source\":\"192.0.2.7\",\"destination\":\"" DST "\"}"
@@ -293,6 +294,40 @@ static void an_error_of_the_oracle_or_the_output_ends_the_run(void **state)
     assert_int_equal(join_text(run, &SINK_ECS, FLOW("01", "198.51.100.1", "1"), 1), -ENOSPC);
 }
 
+static void every_refused_allocation_is_survived(void **state)
+{
+    struct run *run = *state;
+    const struct join_oracle oracle = {ask, run};
+    const struct join_options options = {
+        .cluster = "here",
+        .sink = &SINK_ECS,
+        .sink_options = {"here", 0, false},
+        .oracles = &oracle,
+        .workers = 1,
+        .write = take_output,
+        .write_ctx = run,
+    };
+    FILE *file = fopen(run->path, "wb");
+    assert_non_null(file);
+    fputs(FLOW("01", "198.51.100.1", "1"), file);
+    fclose(file);
+    size_t refused = 1;
+    for (size_t n = 1; refused != 0; n++) {
+        struct join *join;
+        buf_reset(&run->out);
+        assert_non_null(buf_room(&run->out, 4096)); /* what the test itself needs */
+        alloc_fail_at(n);
+        int err = join_new(&join, &options);
+        if (err == 0) {
+            err = join_input(join, run->path, &run->why);
+            join_free(&join);
+        }
+        refused = alloc_failed();
+        alloc_fail_at(0);
+        assert_int_equal(err, refused != 0 ? -ENOMEM : 0);
+    }
+}
+
 /* The whole way, with an index. */
 static void an_index_gives_the_names_that_were_asked_for(void **state)
 {
@@ -358,6 +393,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(several_workers_end_at_the_first_error, set_up, tear_down),
         cmocka_unit_test_setup_teardown(an_error_of_the_oracle_or_the_output_ends_the_run, set_up,
                                         tear_down),
+        cmocka_unit_test_setup_teardown(every_refused_allocation_is_survived, set_up, tear_down),
         cmocka_unit_test_setup_teardown(an_index_gives_the_names_that_were_asked_for, set_up,
                                         tear_down),
     };
