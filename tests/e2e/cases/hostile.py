@@ -142,6 +142,9 @@ def cut_stream(lab):
     sender.sock.sendall(data + wire.data_frame(payloads[100])[:-5])
     sender.close()
     service.wait_name("10.244.0.3", "198.51.0.99", "host-99.example.com")
+    # The state, which says who was heard, is committed just after the answers.
+    wait_for("the stream is known", lambda: service.ask(
+        "10.244.0.0", "198.51.0.100")["coverage"] == "known", 10, 0.1)
     found = service.ask("10.244.0.0", "198.51.0.100")
     expect(found["verdict"] == "blind", "half a frame was read", found)
     wait_for("the cut is a blind interval", lambda: service.blinds(now_us() - 60000000, now_us()))
