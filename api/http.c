@@ -390,9 +390,9 @@ static void fill_defaults(struct api_options *options)
 {
     options->threads = options->threads == 0 ? 2 : options->threads;
     options->threads = options->threads > THREADS_MAX ? THREADS_MAX : options->threads;
-    options->connections = options->connections == 0 ? 1024 : options->connections;
+    options->connections = options->connections == 0 ? 1536 : options->connections;
     if (options->connections_each == 0) {
-        options->connections_each = (options->connections + 1) / 2;
+        options->connections_each = (options->connections * 3 + 3) / 4;
     }
     options->timeout_s = options->timeout_s == 0 ? 30 : options->timeout_s;
     options->max_body = options->max_body == 0 ? UINT64_C(64) << 20 : options->max_body;

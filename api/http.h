@@ -70,8 +70,9 @@ struct api_options {
     uint32_t expect_senders;        /* reported; 0: not fixed */
 
     uint32_t threads;          /* 0: 2 */
-    uint32_t connections;      /* 0: 1024 */
-    uint32_t connections_each; /* from one address; 0: half of `connections` */
+    uint32_t connections;      /* 0: 1536 */
+    uint32_t connections_each; /* from one address; 0: three quarters of `connections`,
+                                  so that nobody can take them all */
     uint32_t timeout_s;        /* without a byte; 0: 30 */
     uint64_t max_body;         /* bytes of one request body, and of all bulk lookups that are being
                                   answered together; 0: 64 MiB */
