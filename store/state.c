@@ -237,7 +237,7 @@ uint32_t state_begin(struct state *state, const struct state_stream *stream)
     struct open_stream *open = &state->streams[state->stream_count++];
     *open = (struct open_stream){.disk = *stream, .heard_us = stream->from_us, .changed = true};
     open->disk.number = state->head.next_stream++;
-    open->disk.committed_us = stream->from_us;
+    open->disk.committed_us = stream->from_us - 1; /* not even the frame it began with */
     return open->disk.number;
 }
 

@@ -188,7 +188,13 @@ uint32_t store_stream_begin(struct store *store, enum store_stream_kind kind, ui
     copy_octets(stream.identity, identity, identity_len);
     copy_octets(stream.version, version, version_len);
     copy_octets(stream.peer, (const uint8_t *)peer, strlen(peer));
-    return state_begin(store->state, &stream);
+    uint32_t number = state_begin(store->state, &stream);
+    if (number == 1) {
+        /* The first stream of an index is known before its answers can be found: until then
+         * nothing speaks against "nobody answered this address". A failure shows at the commit. */
+        state_commit(store->state, clock_now_us(), false);
+    }
+    return number;
 }
 
 void store_stream_heard(struct store *store, uint32_t stream, int64_t time_us)

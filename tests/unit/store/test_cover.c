@@ -237,7 +237,9 @@ static void a_stream_is_committed_up_to_its_latest_frame_less_its_disorder(void 
             store_stream_heard(store, number, T + HEARD[i].heard_ms[j] * 1000);
         }
         assert_int_equal(store_view_new(store, &view), 0);
-        assert_int_equal(store_streams(view, first_stream, &stream), 0); /* not committed yet */
+        /* The first stream of an index is known at once, as committed to nothing it sent. */
+        assert_int_equal(store_streams(view, first_stream, &stream), 1);
+        assert_int_equal(stream.committed_us, T + 500 * 1000 - 1);
         assert_int_equal(store_commit(store, T, NULL), 0);
         assert_int_equal(store_view_refresh(view, NULL), 0);
         assert_int_equal(store_streams(view, first_stream, &stream), 1);
