@@ -25,15 +25,34 @@ static size_t skip_to(const struct posting *posting, size_t at, uint32_t want)
     return at;
 }
 
+/* True if the chain of the answer set has the name. */
+static int leads_to(const struct visit *visit, uint32_t set, uint32_t name, bool *leads)
+{
+    struct set_row row;
+    const uint8_t *chain;
+    int err = view_set(visit->vw, visit->txn, set, &row, &chain);
+    *leads = false;
+    for (uint8_t i = 0; err == 0 && i < row.chain_count; i++) {
+        uint32_t id;
+        memcpy(&id, chain + i * sizeof(id), sizeof(id));
+        *leads |= id == name;
+    }
+    return err;
+}
+
 /* Visits the rows of `client` for the answer sets of a list. Both sides ascend by set id, so each
- * tells the other where to go on; whichever is shorter bounds the work. */
+ * tells the other where to go on; whichever is shorter bounds the work. With `target`, a name's id,
+ * only sets in whose chain it is. */
 static int visit_intersection(const struct visit *visit, uint32_t client, const struct addr *addr,
-                              struct posting *posting)
+                              struct posting *posting, uint32_t target)
 {
     int err = 0;
     size_t at = 0;
     while (posting->err == 0 && err == 0) {
         if (at >= posting->count) {
+            if (posting->count < POSTING_CHUNK) {
+                return 0; /* a chunk with room is the last one */
+            }
             posting_next(posting);
             at = 0;
             continue;
@@ -54,7 +73,9 @@ static int visit_intersection(const struct visit *visit, uint32_t client, const 
             return err;
         }
         if (found == key) {
-            err = visit_row(visit, client, set, addr, &v);
+            bool wanted = true;
+            err = target != 0 ? leads_to(visit, set, target, &wanted) : 0;
+            err = err == 0 && wanted ? visit_row(visit, client, set, addr, &v) : err;
             at++;
         } else {
             /* The client's next row; a chunk above 0 belongs to a set that was passed. */
@@ -82,7 +103,7 @@ static int client_address_body(const struct visit *visit, uint16_t cluster, void
     }
     addr_sets_key(key, cluster, want->address);
     posting_open(&posting, visit->vw->window, visit->txn, DB_ADDR_SETS, key, sizeof(key));
-    err = visit_intersection(visit, client, want->client, &posting);
+    err = visit_intersection(visit, client, want->client, &posting, 0);
     posting_close(&posting);
     return err;
 }
@@ -98,24 +119,7 @@ int store_by_client_address(struct store_view *view, const char *cluster, const 
 struct client_target {
     const struct addr *client;
     const uint8_t *target;
-    store_sighting_fn fn;
-    void *ctx;
 };
-
-/* Passes on only answers in whose chain the target is; the list has those that asked for it, too.
- */
-static bool in_chain(void *ctx, const struct store_sighting *sighting)
-{
-    const struct client_target *want = ctx;
-    size_t len = name_wire_len(want->target);
-    for (uint8_t i = 0; i < sighting->answer->chain_count; i++) {
-        const uint8_t *name = sighting->answer->chain[i];
-        if (name_wire_len(name) == len && memcmp(name, want->target, len) == 0) {
-            return want->fn(want->ctx, sighting);
-        }
-    }
-    return true;
-}
 
 static int client_target_body(const struct visit *visit, uint16_t cluster, void *arg)
 {
@@ -130,7 +134,7 @@ static int client_target_body(const struct visit *visit, uint16_t cluster, void 
     }
     id_sets_key(key, name);
     posting_open(&posting, visit->vw->window, visit->txn, DB_NAME_SETS, key, sizeof(key));
-    err = visit_intersection(visit, client, want->client, &posting);
+    err = visit_intersection(visit, client, want->client, &posting, name);
     posting_close(&posting);
     return err;
 }
@@ -139,8 +143,8 @@ int store_by_client_target(struct store_view *view, const char *cluster, const s
                            const uint8_t *target, int64_t from_us, int64_t to_us,
                            store_sighting_fn fn, void *ctx)
 {
-    struct client_target want = {client, target, fn, ctx};
-    return each_window(view, cluster, from_us, to_us, in_chain, &want, client_target_body, &want);
+    struct client_target want = {client, target};
+    return each_window(view, cluster, from_us, to_us, fn, ctx, client_target_body, &want);
 }
 
 /* ---- By client ---- */
