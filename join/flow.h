@@ -34,10 +34,10 @@ struct flow {
     enum flow_direction direction;
     bool has_bytes;
     uint64_t bytes;
-    uint64_t sequence; /* number of the record in its input, from 1 */
-    const char
-        *unjoinable;     /* static reason where has_pair is false: "no-address", "no-time", ... */
-    struct text cluster; /* identity that the record itself carries, for the source */
+    uint64_t sequence;      /* number of the record in its input, from 1 */
+    const char *unjoinable; /* static reason why it cannot be joined: "no-address", "no-time", ...;
+                               else NULL */
+    struct text cluster;    /* identity that the record itself carries, for the source */
     struct text namespace;
     struct text pod;
     struct text workload;
