@@ -5,6 +5,7 @@
 # only where a case failed. Everything listens on loopback. Threads: one lab belongs to one case.
 
 import os
+import random
 import shutil
 import signal
 import socket
@@ -62,14 +63,17 @@ _handed_out = set()
 
 
 def free_port(host="127.0.0.1"):
-    """A port that is free for UDP and TCP on `host` and was not handed out before."""
+    """A port that is free for UDP and TCP on `host` and was not handed out before.
+
+    It lies below those that the kernel gives to outgoing connections: a sender that tries again and
+    again to reach a service that is down would sooner or later be given the service's own port."""
     while True:
+        port = random.randrange(10240, 32768)
         with socket.socket() as tcp, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
-            tcp.bind((host, 0))
-            port = tcp.getsockname()[1]
             if port in _handed_out:
                 continue
             try:
+                tcp.bind((host, port))
                 udp.bind((host, port))
             except OSError:
                 continue
