@@ -380,7 +380,7 @@ static bool gather_direct(void *ctx, const struct store_sighting *sighting)
 }
 
 /* A name whose CNAME led to the tail: live as long as the tail is, because the tail is what gave
- * the address, and the stub that asked for it had this one cached. */
+ * the address, and the resolver library that asked for it had this one cached. */
 static bool gather_heads(void *ctx, const struct store_sighting *sighting)
 {
     struct work *work = ctx;
