@@ -305,18 +305,18 @@ static int write_minutes(struct writing *writing)
 
 /* ---- Committing ---- */
 
-/* How many rows one transaction may touch within its share of the memory. Rows of a small table
- * share their leaf pages; in a large one each may dirty a page of its own. */
+/* How many rows one transaction may touch so that the pages it changes keep within their share of
+ * the memory. Waiting rows are sorted and lie about evenly over the table, so merging a part of
+ * them changes that part of its leaf pages, at most one a row, and those that new rows fill. */
 static size_t rows_per_txn(const struct store *store, const struct writing *writing)
 {
     enum { PAGE = 4096, ROWS_A_PAGE = 50, PAGES_MIN = 64 };
     MDB_stat stat;
-    size_t pages = PAGES_MIN + store->memory_bytes / 4 / PAGE;
+    uint64_t pages = PAGES_MIN + store->memory_bytes / 4 / PAGE;
+    uint64_t waiting = writing->pending_count + 1;
     mdb_stat(writing->txn, writing->window->db[DB_ROWS], &stat);
-    if (stat.ms_leaf_pages < pages / 2) {
-        return pages / 2 * ROWS_A_PAGE;
-    }
-    return pages;
+    uint64_t touched = stat.ms_leaf_pages < waiting ? stat.ms_leaf_pages : waiting;
+    return pages * waiting / (touched + waiting / ROWS_A_PAGE + 1);
 }
 
 static int commit_txn(struct writing *writing)
