@@ -6,7 +6,11 @@
 #include <string.h>
 
 #include "api/json.h"
+#include "base/clock.h"
 
+/* A writer that committed within this time is at work: what its connected senders sent since is
+ * still to come, which is not blindness. */
+#define COMMIT_LAG_US (10 * US_PER_S)
 /* Clusters whose blind intervals a status shows. */
 #define CLUSTERS_MAX 64
 
@@ -17,9 +21,16 @@ struct list {
     const char *cluster; /* NULL: of any */
     int64_t from_us;     /* streams: only those that touch the span */
     int64_t to_us;
+    int64_t pending_us; /* blind intervals: nobody could be heard from here on so far */
     uint64_t count;
     uint64_t skip;
 };
+
+/* The last commit where more of them are to be expected, else never. */
+static int64_t pending_from(int64_t alive_us, int64_t now_us)
+{
+    return now_us - alive_us < COMMIT_LAG_US ? alive_us : INT64_MAX;
+}
 
 /* True if this row is to be written now. */
 static bool list_next(struct list *list)
@@ -67,7 +78,8 @@ static bool on_stream(void *ctx, const struct store_stream *stream)
 static bool on_blind(void *ctx, const struct store_blind *blind)
 {
     struct list *list = ctx;
-    if (!list_next(list)) {
+    bool pending = blind->open && blind->sender[0] == '\0' && blind->from_us >= list->pending_us;
+    if (pending || !list_next(list)) {
         return true;
     }
     struct buf *buf = list->buf;
@@ -183,7 +195,9 @@ int json_status(struct buf *buf, struct store_view *view, const char *cluster, i
     struct list streams = {.from_us = INT64_MIN, .to_us = INT64_MAX};
     err = put_streams(buf, view, streams);
     if (err >= 0) {
-        struct list blinds = {.from_us = status.first_us, .to_us = now_us};
+        struct list blinds = {.from_us = status.first_us,
+                              .to_us = now_us,
+                              .pending_us = pending_from(status.alive_us, now_us)};
         err = put_blinds(buf, view, &clusters, now_us, blinds);
     }
     buf_str(buf, "}");
@@ -196,8 +210,13 @@ int json_coverage(struct buf *buf, struct store_view *view, const struct coverag
                                          [COVER_ASSUMED] = "assumed",
                                          [COVER_GAP] = "gap",
                                          [COVER_UNSETTLED] = "unsettled"};
+    struct store_status status;
     struct clusters clusters = {0};
     add_cluster(&clusters, query->cluster);
+    int err = store_status(view, &status);
+    if (err < 0) {
+        return err;
+    }
     enum store_cover cover = store_cover(view, query->cluster, query->from_us, query->to_us,
                                          query->now_us, query->settle_us);
     json_text_member(buf, "{\"cluster\":", query->cluster);
@@ -209,9 +228,11 @@ int json_coverage(struct buf *buf, struct store_view *view, const struct coverag
     } else {
         buf_str(buf, ",\"expected\":null");
     }
-    struct list list = {
-        .cluster = query->cluster, .from_us = query->from_us, .to_us = query->to_us};
-    int err = put_streams(buf, view, list);
+    struct list list = {.cluster = query->cluster,
+                        .from_us = query->from_us,
+                        .to_us = query->to_us,
+                        .pending_us = pending_from(status.alive_us, query->now_us)};
+    err = put_streams(buf, view, list);
     err = err < 0 ? err : put_blinds(buf, view, &clusters, query->now_us, list);
     buf_str(buf, "}");
     return err < 0 ? err : buf->err;

@@ -29,7 +29,8 @@
 /* {"version","now","span":{"first","last"},"alive","windows","bytes","sightings","answers","times",
  * "clients","names","answer_sets","streams":[…],"streams_left_out","blind":[…],"blind_left_out"}.
  * The blind intervals are those of the span of the index up to now, of every cluster a stream was
- * of. */
+ * of. The seconds since the last commit are none while the senders are connected and the writer is
+ * at work. */
 int json_status(struct buf *buf, struct store_view *view, const char *cluster, int64_t now_us);
 
 struct coverage_query {
