@@ -109,7 +109,9 @@ const struct flag FLAGS[] = {
     {FLAG("limit"), "N", "100", "rows at most", AT(limit), .min = 1, .max = 10000000,
      .commands = NAMES, .type = FLAG_COUNT, .group = GROUP_OUTPUT},
 
-    {FLAG("horizon"), "DURATION", "24h", "how old an answer may be to explain a connection",
+    {FLAG("horizon"), "DURATION", "24h",
+     "how old an answer may be to explain a connection; at most an hour while nobody knows who "
+     "owns the address",
      AT(horizon_us), .min = US_PER_S, .max = 3650 * US_PER_DAY, .commands = JUDGING,
      .type = FLAG_DURATION, .group = GROUP_ATTRIBUTION},
     {FLAG("grace"), "DURATION", "60s", "how long an answer is live past its TTL", AT(grace_us),
