@@ -103,7 +103,8 @@ static void put_summary(const struct capture_summary *sum)
         fprintf(stderr, "%s%" PRIu64 " oversize", before, sum->oversize);
     }
     if (sum->cut > 0) {
-        fprintf(stderr, "; %" PRIu64 " captures end in the middle of a frame", sum->cut);
+        fprintf(stderr, "; %" PRIu64 " %s in the middle of a frame", sum->cut,
+                sum->cut == 1 ? "capture ends" : "captures end");
     }
     if (sum->first_us != 0) {
         char first[TIME_TEXT_MAX];
