@@ -53,6 +53,10 @@ static void apply_stream(struct applier *applier, const struct record *record)
     case RECORD_BEGIN:
         begin(applier, record->stream);
         break;
+    case RECORD_LOST:
+        store_loss(applier->store, record->stream->cluster_number, record->time_us, record->to_us,
+                   record->count, "unusable-frames");
+        break;
     case RECORD_HEARD:
         if (known) {
             heard(applier, record);

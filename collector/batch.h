@@ -45,6 +45,7 @@ enum record_type {
     RECORD_ANSWER,
     RECORD_HEARD,  /* frames up to time_us were handed over, some of them late_us later than due */
     RECORD_COVERS, /* a capture covers time_us to to_us */
+    RECORD_LOST,   /* answers from time_us to to_us came in frames that cannot be used */
     RECORD_END,
 };
 
@@ -55,11 +56,14 @@ struct record {
     uint8_t end;         /* END: enum store_stream_end */
     uint32_t ttl_s;      /* ANSWER */
     struct stream *stream;
-    int64_t time_us; /* ASKED, ANSWER, HEARD, COVERS */
+    int64_t time_us; /* ASKED, ANSWER, HEARD, COVERS, LOST */
     union {
         struct addr client; /* ASKED, ANSWER */
         int64_t late_us;    /* HEARD */
-        int64_t to_us;      /* COVERS */
+        struct {
+            int64_t to_us;  /* COVERS, LOST */
+            uint64_t count; /* LOST */
+        };
     };
 };
 

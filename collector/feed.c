@@ -10,6 +10,11 @@
 #include "base/clock.h"
 #include "base/counters.h"
 
+/* How long before its receipt an answer may have been given whose time is not known, and how far
+ * back the time of a frame that cannot be used is believed. */
+#define LOST_BEFORE_US (60 * US_PER_S)
+#define LOST_BEFORE_MAX_US US_PER_HOUR
+
 void feed_init(struct feed *feed, const struct feed_options *options)
 {
     *feed = (struct feed){
@@ -159,6 +164,25 @@ static void note_heard(struct feed_stream *stream, int64_t time_us)
     }
 }
 
+/* A frame of which nothing can be kept may hold an answer: its time is blind, though the sender is
+ * there. It came between the frame's own time, where that can be believed, and its receipt. */
+static void note_lost(struct feed_loss *loss, int64_t time_us, int64_t receipt_us)
+{
+    bool before = time_us != 0 && time_us <= receipt_us;
+    int64_t from_us = before ? time_us : receipt_us - LOST_BEFORE_US;
+    if (from_us < receipt_us - LOST_BEFORE_MAX_US) {
+        from_us = receipt_us - LOST_BEFORE_MAX_US;
+    }
+    loss->from_us = loss->count == 0 || from_us < loss->from_us ? from_us : loss->from_us;
+    loss->to_us = receipt_us;
+    loss->count++;
+}
+
+static bool is_lost(enum fact_kind kind)
+{
+    return kind == FACT_NO_MESSAGE || kind == FACT_NO_TIME || kind == FACT_REFUSED_TIME;
+}
+
 static enum feed_rcode rcode_slot(uint16_t rcode)
 {
     switch (rcode) {
@@ -217,7 +241,11 @@ int feed_frame(struct feed *feed, struct outlet *outlet, const uint8_t *frame, s
         return err;
     }
     if (fact_is_heard(kind)) {
-        note_heard(&feed->streams[feed->current], fact.time_us);
+        /* A sender whose clock is ahead cannot have been heard later than now. */
+        bool ahead = receipt_us != 0 && fact.time_us > receipt_us;
+        note_heard(&feed->streams[feed->current], ahead ? receipt_us : fact.time_us);
+    } else if (receipt_us != 0 && is_lost(kind)) {
+        note_lost(&feed->loss, fact.time_us, receipt_us);
     }
     return (int)kind;
 }
@@ -245,6 +273,23 @@ static void add_counts(struct feed_counts *counts, struct feed_counts *sum)
     *counts = (struct feed_counts){0};
 }
 
+static int flush_loss(struct feed *feed, struct outlet *outlet)
+{
+    if (feed->loss.count == 0) {
+        return 0;
+    }
+    /* The loss is the cluster's; any stream tells which that is. */
+    struct record *record = add(outlet, RECORD_LOST, feed->streams[feed->current].stream, 0);
+    if (record == NULL) {
+        return -ENOMEM;
+    }
+    record->time_us = feed->loss.from_us;
+    record->to_us = feed->loss.to_us;
+    record->count = feed->loss.count;
+    feed->loss = (struct feed_loss){0};
+    return 0;
+}
+
 int feed_flush(struct feed *feed, struct outlet *outlet, struct feed_counts *sum)
 {
     for (uint32_t i = 0; i < feed->stream_count; i++) {
@@ -261,7 +306,7 @@ int feed_flush(struct feed *feed, struct outlet *outlet, struct feed_counts *sum
         stream->heard = false;
     }
     add_counts(&feed->counts, sum);
-    return 0;
+    return flush_loss(feed, outlet);
 }
 
 static int add_covers(struct outlet *outlet, const struct feed_stream *stream, int64_t from_us,

@@ -47,9 +47,16 @@ struct feed_counts {
     uint64_t truncated;
 };
 
+/* Answers of a live sender that came in frames of which nothing can be kept. */
+struct feed_loss {
+    uint64_t count;
+    int64_t from_us;
+    int64_t to_us;
+};
+
 struct feed_stream {
     struct stream *stream;
-    int64_t first_us; /* least and greatest time heard, 0 if none */
+    int64_t first_us; /* least and greatest time heard, 0 if none; live: none after its receipt */
     int64_t last_us;
     int64_t late_us; /* how far behind last_us a frame came, at most */
     bool heard;      /* since the last flush */
@@ -64,9 +71,10 @@ struct feed {
      * start */
     uint32_t stream_max;
     /* private */
-    struct stream like; /* what streams are made after; its texts are borrowed */
-    uint32_t current;   /* the stream of the last frame */
-    bool nameless;      /* streams[0] stands for a sender that has said nothing yet */
+    struct stream like;    /* what streams are made after; its texts are borrowed */
+    uint32_t current;      /* the stream of the last frame */
+    bool nameless;         /* streams[0] stands for a sender that has said nothing yet */
+    struct feed_loss loss; /* since the last flush */
     size_t fallback_len;
     const char *fallback;
 };

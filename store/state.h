@@ -9,7 +9,7 @@
  *   - after a stream that was cut, until a later one of the same identity is heard, at most an hour
  *     (after which it is no longer expected) ("cut");
  *   - fewer streams than expected, where a number is set ("too-few-senders");
- *   - a loss ("disk-full", ...).
+ *   - a loss ("disk-full", "unusable-frames", ...).
  *
  * Threads: a struct state may be read by many (state_read copies); the writer thread alone changes
  * it.

@@ -180,6 +180,39 @@ static bool find_loss(void *ctx, const struct store_blind *blind)
     return true;
 }
 
+static bool find_unusable(void *ctx, const struct store_blind *blind)
+{
+    struct store_blind *found = ctx;
+    if (strcmp(blind->reason, "unusable-frames") == 0) {
+        *found = *blind;
+    }
+    return true;
+}
+
+static void what_came_in_unusable_frames_is_blind_though_the_sender_is_there(void **state)
+{
+    (void)state;
+    struct index index;
+    struct store_blind found = {0};
+    index_open(&index);
+    struct record *lost = batch_add(index.batch, RECORD_LOST, index.stream, 0);
+    lost->time_us = NOW - US_PER_S;
+    lost->to_us = NOW;
+    lost->count = 3;
+    put_end(&index, STREAM_STOPPED);
+    applier_apply(&index.applier, index.batch);
+    assert_int_equal(applier_commit(&index.applier), 0);
+    struct store_view *view = view_of(index.store);
+    assert_int_equal(store_blinds(view, "default", NOW - US_PER_HOUR, NOW + US_PER_HOUR,
+                                  NOW + US_PER_HOUR, find_unusable, &found),
+                     0);
+    assert_int_equal(found.from_us, NOW - US_PER_S);
+    assert_int_equal(found.to_us, NOW);
+    assert_int_equal(found.lost, 3);
+    store_view_free(&view);
+    index_close(&index);
+}
+
 static uint64_t lost_answers(struct store_view *view)
 {
     uint64_t lost = 0;
@@ -264,6 +297,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_a_batch_holds_is_in_the_index_after_the_commit),
         cmocka_unit_test(a_capture_covers_what_its_record_says),
+        cmocka_unit_test(what_came_in_unusable_frames_is_blind_though_the_sender_is_there),
         cmocka_unit_test(a_failed_commit_is_a_loss_and_the_next_one_succeeds),
         cmocka_unit_test(answers_the_store_cannot_even_take_are_a_loss_too),
     };

@@ -58,6 +58,10 @@ static void show(struct sink *sink, const struct record *record)
         buf_printf(text, "COVERS(%" PRId64 ",%" PRId64 ")", record->time_us - NOW,
                    record->to_us - NOW);
         break;
+    case RECORD_LOST:
+        buf_printf(text, "LOST(%" PRId64 ",%" PRId64 ",%" PRIu64 ")", record->time_us - NOW,
+                   record->to_us - NOW, record->count);
+        break;
     default:
         sink->ended++;
         buf_printf(text, "END(%.*s,%s)", (int)stream->identity_len, stream->identity,
@@ -173,6 +177,60 @@ static void a_frame_from_the_future_begins_its_stream_at_its_receipt(void **stat
     sink_free(sink);
 }
 
+static void a_sender_whose_clock_is_ahead_is_heard_up_to_its_receipt(void **state)
+{
+    (void)state;
+    struct sink *sink = sink_new();
+    struct feed feed = feed_of(STREAM_LIVE);
+    give(&feed, sink, "dns-1", NOW + 500 * US_PER_S, NOW);
+    feed_flush(&feed, &sink->outlet, NULL);
+    expect(sink, "BEGIN(dns-1@0) ANSWER HEARD(dns-1,0,-0)");
+    feed_end(&feed, &sink->outlet, STREAM_CUT, 0, 0);
+    expect(sink, "END(dns-1,cut)");
+    feed_fini(&feed);
+    sink_free(sink);
+}
+
+static void frames_that_cannot_be_used_are_a_loss_of_their_time(void **state)
+{
+    (void)state;
+    static const struct {
+        int64_t time_s; /* after NOW */
+        bool full;
+        int64_t from_s;
+    } CASES[] = {
+        {-700, true, -700},            /* refused: held back somewhere */
+        {-8000, true, -3600},          /* its clock is wrong */
+        {700, true, -60},              /* likewise */
+        {-1, false, -1},               /* without the message */
+        {-NOW / US_PER_S, false, -60}, /* without a time */
+        {-NOW / US_PER_S, true, -60},
+    };
+    for (size_t i = 0; i < sizeof(CASES) / sizeof(CASES[0]); i++) {
+        struct sink *sink = sink_new();
+        struct feed feed = feed_of(STREAM_LIVE);
+        struct buf frame = {0};
+        char text[128];
+        tap_build(&frame, &(struct tap){.identity = "dns-1",
+                                        .client = "192.0.2.9",
+                                        .response_time_us = NOW + CASES[i].time_s * US_PER_S,
+                                        .lines = CASES[i].full ? "QD example.com IN A" : NULL});
+        for (int twice = 0; twice < 2; twice++) {
+            feed_frame(&feed, &sink->outlet, (const uint8_t *)frame.data, frame.len, NOW);
+        }
+        feed_flush(&feed, &sink->outlet, NULL);
+        feed_flush(&feed, &sink->outlet, NULL);
+        snprintf(text, sizeof(text), "BEGIN(dns-1@%" PRId64 ") LOST(%" PRId64 ",0,2)",
+                 CASES[i].time_s == -1 ? -US_PER_S : 0, CASES[i].from_s * US_PER_S);
+        expect(sink, text);
+        feed_end(&feed, &sink->outlet, STREAM_CUT, 0, 0);
+        expect(sink, "END(dns-1,cut)");
+        buf_fini(&frame);
+        feed_fini(&feed);
+        sink_free(sink);
+    }
+}
+
 static void a_refused_time_begins_a_stream_and_is_not_heard(void **state)
 {
     (void)state;
@@ -180,7 +238,7 @@ static void a_refused_time_begins_a_stream_and_is_not_heard(void **state)
     struct feed feed = feed_of(STREAM_LIVE);
     assert_int_equal(give(&feed, sink, "dns-1", NOW - US_PER_HOUR, NOW), FACT_REFUSED_TIME);
     feed_flush(&feed, &sink->outlet, NULL);
-    expect(sink, "BEGIN(dns-1@0)");
+    expect(sink, "BEGIN(dns-1@0) LOST(-3600000000,0,1)");
     feed_end(&feed, &sink->outlet, STREAM_CUT, 0, 0);
     expect(sink, "END(dns-1,cut)");
     feed_fini(&feed);
@@ -363,6 +421,8 @@ int main(void)
         cmocka_unit_test(a_stream_begins_with_the_first_frame_and_ends_with_stop),
         cmocka_unit_test(frames_out_of_order_say_how_late_they_came),
         cmocka_unit_test(a_frame_from_the_future_begins_its_stream_at_its_receipt),
+        cmocka_unit_test(a_sender_whose_clock_is_ahead_is_heard_up_to_its_receipt),
+        cmocka_unit_test(frames_that_cannot_be_used_are_a_loss_of_their_time),
         cmocka_unit_test(a_refused_time_begins_a_stream_and_is_not_heard),
         cmocka_unit_test(identities_of_one_connection_are_streams_of_their_own),
         cmocka_unit_test(more_identities_than_the_limit_share_the_last_stream),
