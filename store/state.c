@@ -215,12 +215,19 @@ int state_read(struct state *state, struct state_copy *copy)
 
 static struct open_stream *find_stream(struct state *state, uint32_t number)
 {
-    for (size_t i = 0; i < state->stream_count; i++) {
-        if (state->streams[i].disk.number == number) {
-            return &state->streams[i];
+    /* Numbers ascend. */
+    size_t low = 0;
+    size_t high = state->stream_count;
+    while (low < high) {
+        size_t at = low + (high - low) / 2;
+        if (state->streams[at].disk.number < number) {
+            low = at + 1;
+        } else {
+            high = at;
         }
     }
-    return NULL;
+    bool found = low < state->stream_count && state->streams[low].disk.number == number;
+    return found ? &state->streams[low] : NULL;
 }
 
 uint32_t state_begin(struct state *state, const struct state_stream *stream)
@@ -432,6 +439,15 @@ static int forget_old(struct state *state, MDB_txn *txn)
                                   sizeof(struct state_loss), loss_ended_us);
 }
 
+/* Peers that come and go with ever new identities must not fill the table between two rounds of
+ * retention: whoever reads the state reads all of it. */
+static bool too_many_streams(const struct state *state, MDB_txn *txn)
+{
+    MDB_stat stat;
+    mdb_stat(txn, state->db[DB_STREAMS], &stat);
+    return stat.ms_entries > STATE_STREAMS_MAX + STATE_STREAMS_MAX / 4;
+}
+
 static int put_head(struct state *state, MDB_txn *txn, int64_t alive_us)
 {
     struct state_head head;
@@ -480,7 +496,8 @@ int state_commit(struct state *state, int64_t alive_us, bool windows_ok)
     }
     err = put_streams(state, txn, windows_ok);
     err = err == 0 ? put_losses(state, txn) : err;
-    err = err == 0 && state->forget_us != 0 ? forget_old(state, txn) : err;
+    bool forget = err == 0 && (state->forget_us != 0 || too_many_streams(state, txn));
+    err = forget ? forget_old(state, txn) : err;
     err = err == 0 ? put_head(state, txn, alive_us) : err;
     if (err != 0) {
         mdb_txn_abort(txn);

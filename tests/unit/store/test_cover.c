@@ -254,6 +254,41 @@ static void a_stream_is_committed_up_to_its_latest_frame_less_its_disorder(void 
     }
 }
 
+static bool count_streams(void *ctx, const struct store_stream *stream)
+{
+    (void)stream;
+    ++*(size_t *)ctx;
+    return true;
+}
+
+static void streams_that_come_and_go_do_not_fill_the_table_between_two_retentions(void **state)
+{
+    (void)state;
+    enum { ROUNDS = 8, EACH = 1000, KEPT_MAX = 2500 };
+    char dir[64];
+    struct store_view *view;
+    size_t count = 0;
+    fixture_dir(dir);
+    struct store *store = fixture_open(dir, STORE_WRITE);
+    uint16_t cluster = store_cluster(store, "default");
+    for (int i = 0; i < ROUNDS * EACH; i++) {
+        uint8_t identity[] = {'s', (uint8_t)('a' + i % 26), (uint8_t)('a' + i / 26 % 26)};
+        uint32_t number = store_stream_begin(store, STREAM_LIVE, cluster, identity,
+                                             sizeof(identity), NULL, 0, "unix:/run/x", T + i);
+        store_stream_heard(store, number, T + i);
+        store_stream_end(store, number, STREAM_CUT);
+        if (i % EACH == EACH - 1) {
+            assert_int_equal(store_commit(store, T + i, NULL), 0);
+        }
+    }
+    assert_int_equal(store_view_new(store, &view), 0);
+    assert_int_equal(store_streams(view, count_streams, &count), 0);
+    assert_in_range(count, 1, KEPT_MAX);
+    store_view_free(&view);
+    store_close(&store);
+    fixture_remove(dir);
+}
+
 static void the_user_may_say_what_a_capture_covers(void **state)
 {
     (void)state;
@@ -283,6 +318,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(spans_are_whole_or_not_to_the_microsecond),
         cmocka_unit_test(a_stream_is_committed_up_to_its_latest_frame_less_its_disorder),
+        cmocka_unit_test(streams_that_come_and_go_do_not_fill_the_table_between_two_retentions),
         cmocka_unit_test(the_user_may_say_what_a_capture_covers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
