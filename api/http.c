@@ -107,6 +107,14 @@ static void add_problem_headers(struct MHD_Response *response, const struct requ
     }
 }
 
+/* A body ends its line, so that a terminal's prompt does not follow it. */
+static void end_line(struct buf *body)
+{
+    if (body->len > 0 && body->data[body->len - 1] != '\n') {
+        buf_char(body, '\n');
+    }
+}
+
 static enum MHD_Result send_reply(struct request *request)
 {
     struct worker *worker = request->worker;
@@ -120,6 +128,7 @@ static enum MHD_Result send_reply(struct request *request)
         buf_reset(body);
         problem_json(body, &request->problem);
     }
+    end_line(body);
     struct MHD_Response *response = status == 200 && request->stream.ctx != NULL
                                         ? stream_response(request)
                                         : body_response(body);

@@ -136,6 +136,7 @@ static void check_case(const struct request_case *test)
     assert_int_equal(reply.status, test->status);
     assert_string_equal(reply_header(&reply, "Content-Type"), test->type);
     assert_non_null(strstr(reply.body, test->contains));
+    assert_int_equal(reply.body[reply.body_len - 1], '\n');
     reply_free(&reply);
 }
 
