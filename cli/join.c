@@ -101,9 +101,13 @@ static void print_totals(const struct report *report, const struct join_totals *
                     skip_name((enum skip)skip));
         }
     }
-    if (totals->bad > 0 || totals->bad_inputs > 0) {
-        fprintf(stderr, "\nwhither join: %" PRIu64 " bad record%s, %" PRIu64 " bad input%s",
-                totals->bad, totals->bad == 1 ? "" : "s", totals->bad_inputs,
+    if (totals->bad > 0) {
+        fprintf(stderr, "\nwhither join: %" PRIu64 " bad record%s", totals->bad,
+                totals->bad == 1 ? "" : "s");
+    }
+    if (totals->bad_inputs > 0) {
+        fprintf(stderr, "%s%" PRIu64 " bad input%s",
+                totals->bad > 0 ? ", " : "\nwhither join: ", totals->bad_inputs,
                 totals->bad_inputs == 1 ? "" : "s");
     }
     fputc('\n', stderr);
