@@ -107,7 +107,8 @@ typedef int (*row_fn)(struct fields *fields, const struct text *row, struct tabl
 enum { S_LAST, S_CLIENT, S_ASKED, S_ADDRESSES, S_LEFT_OUT, S_COUNT, SIGHTING_FIELDS };
 static const char *const SIGHTING[] = {
     "/last", "/client", "/asked", "/addresses", "/addresses_left_out", "/count"};
-static const char *const SIGHTING_HEADS[] = {"LAST", "CLIENT", "ASKED", "ANSWERS", "GOT", NULL};
+static const char *const SIGHTING_HEADS[] = {"LAST (UTC)", "CLIENT", "ASKED",
+                                             "ANSWERS",    "GOT",    NULL};
 
 static int add_sighting(struct fields *fields, const struct text *row, struct table *table,
                         struct why *why)
@@ -143,7 +144,7 @@ static int add_sighting(struct fields *fields, const struct text *row, struct ta
 
 enum { A_LAST, A_ASKED, A_CLIENTS, A_AT_LEAST, A_COUNT, ADDRESS_FIELDS };
 static const char *const ADDRESS[] = {"/last", "/asked", "/clients", "/clients_at_least", "/count"};
-static const char *const ADDRESS_HEADS[] = {"LAST", "CALLED", "CLIENTS", "ANSWERS", NULL};
+static const char *const ADDRESS_HEADS[] = {"LAST (UTC)", "CALLED", "CLIENTS", "ANSWERS", NULL};
 
 static int add_address(struct fields *fields, const struct text *row, struct table *table,
                        struct why *why)
