@@ -46,7 +46,7 @@ static int visible(const struct dirent *entry)
     return entry->d_name[0] != '.';
 }
 
-/* The files of a directory, by name. */
+/* The regular files of a directory, by name: a pipe among them would be waited for. */
 static int add_directory(struct source_list *list, const char *dir, struct why *why)
 {
     struct dirent **entries;
@@ -60,7 +60,7 @@ static int add_directory(struct source_list *list, const char *dir, struct why *
         struct stat st;
         if (err == 0 && asprintf(&path, "%s/%s", dir, entries[i]->d_name) < 0) {
             err = -ENOMEM;
-        } else if (err == 0 && stat(path, &st) == 0 && !S_ISDIR(st.st_mode)) {
+        } else if (err == 0 && stat(path, &st) == 0 && S_ISREG(st.st_mode)) {
             err = append(list, path);
         }
         free(path);

@@ -21,7 +21,8 @@ struct source_list {
 };
 
 /* Appends what `source` stands for. Returns 0; -ENOENT, or another -errno, with a reason in `why`
- * that names it; -ENOMEM. Hidden files of a directory and its folders are left out. */
+ * that names it; -ENOMEM. Of a directory, hidden files and
+ * what is no regular file are left out. */
 int source_list_add(struct source_list *list, const char *source, struct why *why);
 void source_list_fini(struct source_list *list);
 

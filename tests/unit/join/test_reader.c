@@ -277,7 +277,10 @@ static void sources_are_files_directories_and_globs(void **state)
     unlink(fixture->path);
     snprintf(path, sizeof(path), "%s/folder", fixture->dir);
     assert_int_equal(mkdir(path, 0700), 0);
+    snprintf(path, sizeof(path), "%s/pipe", fixture->dir);
+    assert_int_equal(mkfifo(path, 0600), 0);
     assert_int_equal(source_list_add(&list, fixture->dir, &why), 0);
+    assert_int_equal(unlink(path), 0);
     assert_int_equal(list.count, 3);
     assert_non_null(strstr(list.paths[0], "/a.log"));
     assert_non_null(strstr(list.paths[2], "/c.txt"));
