@@ -14,6 +14,9 @@
 #include "base/clock.h"
 #include "join/memo.h"
 
+/* The grace that the index makes runs with (DESIGN section 2). */
+#define INDEX_GRACE_US (60 * US_PER_S)
+
 /* Different names gathered before the best are chosen; what is beyond is counted as left out. */
 enum { GATHERED_MAX = 256 };
 
@@ -301,6 +304,12 @@ static struct evidence weigh(const struct work *work, const struct store_sightin
         }
         bool last = i == sighting->time_count;
         int64_t until_us = last ? sighting->expiry_us + grace_us : sighting->times[i];
+        if (!last && grace_us < INDEX_GRACE_US) {
+            /* Asked for less grace than runs are made with: the answer's own life may end before.
+             */
+            int64_t own_us = time_us + ttl_of(sighting) * US_PER_S + grace_us;
+            until_us = own_us < until_us ? own_us : until_us;
+        }
         evidence = (struct evidence){true, time_us, until_us >= question->start_us, false};
     }
     /* Thinned times: the one before the bounds, because others of the run lie within them. */
