@@ -59,6 +59,7 @@ struct scenario {
     int64_t now_us; /* 0: ten minutes later */
     uint32_t candidates_max;
     uint32_t answers_per_hour;
+    bool no_grace; /* --grace 0s */
 };
 
 /* clang-format off */
@@ -85,6 +86,9 @@ static const struct scenario SCENARIOS[] = {
     {.name = "an answer that another one of its run follows is live until then",
      .told = {{POD, -80 * S, 30, "api.example.com", "", DST}, {POD, 5 * S, 30, "api.example.com", "", DST}},
      .expected = "resolved | api.example.com client live 80000"},
+    {.name = "without grace an answer ends with its TTL, though another one of its run follows",
+     .told = {{POD, -20 * S, 5, "api.example.com", "", DST}, {POD, 30 * S, 5, "api.example.com", "", DST}}, .no_grace = true,
+     .expected = "stale | api.example.com client stale 20000"},
     {.name = "the skew after the flow, its last microsecond",
      .told = {{POD, 2 * S, 60, "api.example.com", "", DST}},
      .expected = "resolved | api.example.com late live -2000"},
@@ -357,6 +361,7 @@ static bool run_scenario(const struct scenario *scenario)
     }
     assert_int_equal(store_commit(store, now_us, NULL), 0);
     assert_int_equal(store_view_new(store, &view), 0);
+    params.grace_us = scenario->no_grace ? 0 : params.grace_us;
     params.candidates_max =
         scenario->candidates_max != 0 ? scenario->candidates_max : params.candidates_max;
     assert_int_equal(attributor_new(&attributor, view, &params), 0);
