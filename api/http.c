@@ -378,19 +378,26 @@ static bool drain(struct api *api, int how)
     return empty;
 }
 
+static enum MHD_Result accept_unless_stopping(void *ctx, const struct sockaddr *addr, socklen_t len)
+{
+    const struct api *api = ctx;
+    (void)addr;
+    (void)len;
+    return atomic_load(&api->stopping) ? MHD_NO : MHD_YES;
+}
+
 /* Ends every connection before libmicrohttpd is stopped: 0.9.75 crashes where it must refuse a
  * malformed request while it stops (its error reply is then never queued, but written). Requests
- * that have come are answered first. */
+ * that have come are answered first. MHD_quiesce_daemon would be the way to take no more
+ * connections, but it and a worker may both take the listener out of the same epoll set, which
+ * ends the program. */
 static void stop_daemon(struct api *api)
 {
-    int fd = MHD_quiesce_daemon(api->daemon);
+    atomic_store(&api->stopping, true);
     if (!drain(api, SHUT_RD)) {
         drain(api, SHUT_RDWR);
     }
     MHD_stop_daemon(api->daemon);
-    if (fd >= 0) {
-        close(fd);
-    }
 }
 
 /* ---- start and stop ---- */
@@ -483,7 +490,7 @@ static int check_exposure(struct api *api, struct why *why)
 static int start_daemon(struct api *api, int fd)
 {
     const struct api_options *options = &api->options;
-    unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_ITC; /* for quiesce */
+    unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD;
     if (!addr_is_v4(&options->address)) {
         flags |= MHD_USE_IPv6;
     }
@@ -494,12 +501,13 @@ static int start_daemon(struct api *api, int fd)
         pool[0].option = MHD_OPTION_END;
     }
     api->daemon = MHD_start_daemon(
-        flags, 0, NULL, NULL, on_request, api, MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_ARRAY, pool,
-        MHD_OPTION_URI_LOG_CALLBACK, on_request_line, api, MHD_OPTION_NOTIFY_COMPLETED,
-        on_completed, api, MHD_OPTION_NOTIFY_CONNECTION, on_connection, api,
-        MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY, MHD_OPTION_CONNECTION_LIMIT,
-        options->connections, MHD_OPTION_PER_IP_CONNECTION_LIMIT, options->connections_each,
-        MHD_OPTION_CONNECTION_TIMEOUT, options->timeout_s, MHD_OPTION_END);
+        flags, 0, accept_unless_stopping, api, on_request, api, MHD_OPTION_LISTEN_SOCKET, fd,
+        MHD_OPTION_ARRAY, pool, MHD_OPTION_URI_LOG_CALLBACK, on_request_line, api,
+        MHD_OPTION_NOTIFY_COMPLETED, on_completed, api, MHD_OPTION_NOTIFY_CONNECTION, on_connection,
+        api, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY,
+        MHD_OPTION_CONNECTION_LIMIT, options->connections, MHD_OPTION_PER_IP_CONNECTION_LIMIT,
+        options->connections_each, MHD_OPTION_CONNECTION_TIMEOUT, options->timeout_s,
+        MHD_OPTION_END);
     return api->daemon == NULL ? (errno != 0 ? -errno : -ENOMEM) : 0;
 }
 

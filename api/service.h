@@ -130,6 +130,7 @@ struct api {
     struct rate *rate; /* NULL: no limit; locked inside */
     int64_t started_us;
     _Atomic uint64_t held; /* bytes of bulk lookups being answered */
+    atomic_bool stopping;  /* no connection is taken any more */
     pthread_mutex_t lock;  /* guards the two below */
     struct worker *workers;
     struct client *clients; /* open connections (http.c) */
