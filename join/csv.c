@@ -98,10 +98,11 @@ static void put_flow(struct sink *sink, struct buf *out, const struct flow_recor
     put_word(out, flow->transport);
     put_word(out, DIRECTIONS[flow->direction]);
     put_end(out, flow, &flow->source, flow->source_port);
-    put(out, flow->cluster.len > 0 ? flow->cluster : (struct text){cluster, strlen(cluster)});
-    put(out, flow->namespace);
-    put(out, flow->pod);
-    put(out, flow->workload);
+    put(out, flow->source_id.cluster.len > 0 ? flow->source_id.cluster
+                                             : (struct text){cluster, strlen(cluster)});
+    put(out, flow->source_id.namespace);
+    put(out, flow->source_id.pod);
+    put(out, flow->source_id.workload);
     put_end(out, flow, &flow->destination, flow->destination_port);
     put_word(out, flow->has_pair ? flow_kind_name(&flow->destination) : NULL);
     put(out, domain);

@@ -80,9 +80,9 @@ static void put_source(struct pen *pen, struct buf *out, const struct flow *flow
     put_end(pen, flow, &flow->source, flow->source_port);
     PEN(pen, "\"k8s\":{\"cluster\":");
     pen_json(pen, out, cluster);
-    put_identity(pen, out, ",\"namespace\":", flow->namespace);
-    put_identity(pen, out, ",\"pod\":", flow->pod);
-    put_identity(pen, out, ",\"workload\":", flow->workload);
+    put_identity(pen, out, ",\"namespace\":", flow->source_id.namespace);
+    put_identity(pen, out, ",\"pod\":", flow->source_id.pod);
+    put_identity(pen, out, ",\"workload\":", flow->source_id.workload);
     PEN(pen, "}}");
 }
 
@@ -117,7 +117,7 @@ static void put_flow(struct sink *sink, struct buf *out, const struct flow_recor
                      const struct attribution *attribution)
 {
     const struct flow *flow = &record->flow;
-    struct text cluster = flow->cluster;
+    struct text cluster = flow->source_id.cluster;
     struct text registered;
     struct text domain = sink_domain(sink, attribution, &registered);
     struct pen pen;
@@ -125,9 +125,11 @@ static void put_flow(struct sink *sink, struct buf *out, const struct flow_recor
         cluster = (struct text){sink->options.cluster, strlen(sink->options.cluster)};
     }
     if (!pen_begin(&pen, out,
-                   FIXED_ROOM + PEN_TEXT_ROOM(cluster.len) + PEN_TEXT_ROOM(flow->namespace.len) +
-                       PEN_TEXT_ROOM(flow->pod.len) + PEN_TEXT_ROOM(flow->workload.len) +
-                       PEN_TEXT_ROOM(domain.len) + PEN_TEXT_ROOM(registered.len))) {
+                   FIXED_ROOM + PEN_TEXT_ROOM(cluster.len) +
+                       PEN_TEXT_ROOM(flow->source_id.namespace.len) +
+                       PEN_TEXT_ROOM(flow->source_id.pod.len) +
+                       PEN_TEXT_ROOM(flow->source_id.workload.len) + PEN_TEXT_ROOM(domain.len) +
+                       PEN_TEXT_ROOM(registered.len))) {
         return;
     }
     PEN(&pen, "{");

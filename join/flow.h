@@ -16,6 +16,18 @@
 enum flow_action { FLOW_UNKNOWN, FLOW_ALLOWED, FLOW_DENIED, FLOW_LOGGED };
 enum flow_direction { FLOW_DIRECTION_UNKNOWN, FLOW_EGRESS, FLOW_INGRESS };
 
+/* What the record itself says one end of the flow is. */
+enum flow_end { FLOW_END_UNKNOWN, FLOW_END_POD, FLOW_END_SERVICE, FLOW_END_NODE, FLOW_END_NETWORK };
+struct flow_identity {
+    enum flow_end end;
+    struct text cluster;
+    struct text namespace;
+    struct text pod;
+    struct text workload;
+    struct text service;
+    struct text node;
+};
+
 struct flow {
     const char *dataset; /* "hubble", "kernel-log"; static */
     int64_t start_us;    /* 0 if the record carries no usable time */
@@ -25,6 +37,11 @@ struct flow {
     bool has_pair;    /* source and destination are both addresses */
     struct addr source;
     struct addr destination;
+    /* Another address of the destination, where the record shows both sides of an address
+     * translation: of a service's own address and its backend, the one that `destination` is not.
+     */
+    bool has_alternate;
+    struct addr alternate;
     bool has_ports;
     uint16_t source_port;
     uint16_t destination_port;
@@ -37,10 +54,7 @@ struct flow {
     uint64_t sequence;      /* number of the record in its input, from 1 */
     const char *unjoinable; /* static reason why it cannot be joined: "no-address", "no-time", ...;
                                else NULL */
-    struct text cluster;    /* identity that the record itself carries, for the source */
-    struct text namespace;
-    struct text pod;
-    struct text workload;
-    struct text node;
+    struct flow_identity source_id;
+    struct flow_identity destination_id;
     struct text interface; /* workload interface of a kernel LOG line */
 };

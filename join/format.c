@@ -22,8 +22,8 @@ const struct format *const FORMATS[] = {
 const char *skip_name(enum skip skip)
 {
     static const char *const NAMES[SKIP_COUNT] = {
-        [SKIP_NOT_A_FLOW] = "not-a-flow", [SKIP_L7] = "l7",         [SKIP_REPLY] = "reply",
-        [SKIP_INGRESS] = "ingress",       [SKIP_REPEAT] = "repeat",
+        [SKIP_NOT_A_FLOW] = "not-a-flow", [SKIP_L7] = "l7",           [SKIP_DNS] = "dns",
+        [SKIP_REPLY] = "reply",           [SKIP_INGRESS] = "ingress", [SKIP_REPEAT] = "repeat",
     };
     return NAMES[skip];
 }

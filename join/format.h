@@ -39,6 +39,7 @@ struct parser_options {
 
 enum parsed {
     PARSED_FLOW,    /* the flow is filled; flow.unjoinable says if nothing can be asked of it */
+    PARSED_DNS,     /* `dns` is filled: no flow, but an answer for the index */
     PARSED_SKIPPED, /* `skip` says why */
     PARSED_BAD,     /* `fault` says why */
     PARSED_FOREIGN, /* not of this format */
@@ -51,6 +52,18 @@ struct outer {
     unsigned depth; /* wrappers around it */
 };
 
+/* A DNS response that a flow stream shows, with its client: it can feed the index like dnstap. */
+struct dns_record {
+    const char *source; /* who saw it; static: "hubble", "zeek", "suricata" */
+    struct text sender; /* the node or sensor it saw it at; data is NULL if unknown */
+    struct addr client;
+    int64_t time_us;
+    uint32_t ttl_s;
+    uint16_t rcode;
+    struct text
+        answer; /* canonical (proto/answer.h), in the batch's arena; len 0: no address came */
+};
+
 /* One record and what became of it. */
 struct flow_record {
     struct text text; /* as read; lives as long as its batch */
@@ -60,7 +73,10 @@ struct flow_record {
     struct text kept;     /* the JSON record that --to inline keeps; NULL if it is not JSON */
     struct text fault;    /* PARSED_BAD: what is wrong; in the batch's arena or static */
     const char *doubtful; /* PARSED_FLOW: static; the record is counted as bad input all the same */
-    struct flow flow;
+    union {
+        struct flow flow;      /* PARSED_FLOW */
+        struct dns_record dns; /* PARSED_DNS */
+    };
 };
 
 struct parser;

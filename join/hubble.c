@@ -244,13 +244,13 @@ static enum skip skip_of(const struct json_value *values)
 
 static void read_identity(struct parser *parser, const struct json_value *values, struct flow *flow)
 {
-    flow->cluster = parse_text(parser, &values[H_CLUSTER]);
-    flow->namespace = parse_text(parser, &values[H_NAMESPACE]);
-    flow->pod = parse_text(parser, &values[H_POD]);
-    flow->workload = parse_text(parser, &values[H_WORKLOAD]);
-    flow->node = parse_text(parser, &values[H_FLOW_NODE]);
-    if (flow->node.data == NULL) {
-        flow->node = parse_text(parser, &values[H_NODE]);
+    flow->source_id.cluster = parse_text(parser, &values[H_CLUSTER]);
+    flow->source_id.namespace = parse_text(parser, &values[H_NAMESPACE]);
+    flow->source_id.pod = parse_text(parser, &values[H_POD]);
+    flow->source_id.workload = parse_text(parser, &values[H_WORKLOAD]);
+    flow->source_id.node = parse_text(parser, &values[H_FLOW_NODE]);
+    if (flow->source_id.node.data == NULL) {
+        flow->source_id.node = parse_text(parser, &values[H_NODE]);
     }
 }
 

@@ -216,6 +216,16 @@ static int check_json(const struct worker *worker, struct why *why)
     return 0;
 }
 
+/* What is in the index speaks for flows; a join only says that there was such a record. */
+static void take_dns(struct join *join, struct flow_record *record)
+{
+    if (join->options.dns != NULL) {
+        join->options.dns(join->options.report_ctx, &record->dns);
+    }
+    record->parsed = PARSED_SKIPPED;
+    record->skip = SKIP_DNS;
+}
+
 /* Marks repeats, and counts what is bad or left out. */
 static void sort_out(struct worker *worker)
 {
@@ -230,6 +240,9 @@ static void sort_out(struct worker *worker)
         if (record->parsed == PARSED_FLOW && repeats_seen(join->repeats, &record->flow)) {
             record->parsed = PARSED_SKIPPED;
             record->skip = SKIP_REPEAT;
+        }
+        if (record->parsed == PARSED_DNS) {
+            take_dns(join, record);
         }
         if (record->parsed == PARSED_SKIPPED) {
             join->totals.skipped[record->skip]++;

@@ -54,7 +54,9 @@ struct join_options {
     void (*warn)(void *ctx, const char *text);
     /* Called after each batch; may be NULL. */
     void (*progress)(void *ctx, const struct join_totals *totals);
-    void *report_ctx; /* of warn and progress */
+    /* Called for each DNS response among the records, in their order; may be NULL. */
+    void (*dns)(void *ctx, const struct dns_record *dns);
+    void *report_ctx; /* of warn, progress and dns */
 };
 
 struct join;

@@ -251,7 +251,7 @@ static enum parsed parse(struct parser *parser, struct text line, const struct o
      * protocols than TCP is new to the connection tracker. */
     flow->shows_start = strcmp(flow->transport, "tcp") != 0 || (packet.syn && !packet.ack);
     parse_time(record, head.exact || outer->time_us == 0 ? head.time_us : outer->time_us);
-    flow->node = head.host.data != NULL ? head.host : outer->node;
+    flow->source_id.node = head.host.data != NULL ? head.host : outer->node;
     return PARSED_FLOW;
 }
 

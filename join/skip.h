@@ -10,11 +10,12 @@
 enum skip {
     SKIP_NOT_A_FLOW, /* another event of the same stream: lost_events, another kernel message */
     SKIP_L7,         /* a request within a connection */
+    SKIP_DNS,        /* a DNS response, which is for the index */
     SKIP_REPLY,      /* the way back */
     SKIP_INGRESS,    /* the destination's copy of a connection */
     SKIP_REPEAT,     /* the same 5-tuple within REPEAT_US */
     SKIP_COUNT,
 };
 
-/* "not-a-flow", "l7", "reply", "ingress", "repeat". */
+/* "not-a-flow", "l7", "dns", "reply", "ingress", "repeat". */
 const char *skip_name(enum skip skip);

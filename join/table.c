@@ -93,9 +93,9 @@ static void put_address(struct buf *out, const struct addr *addr, bool has_port,
 
 static void put_source(struct buf *out, const struct flow *flow)
 {
-    struct text who = flow->pod.len > 0 ? flow->pod : flow->workload;
-    if (flow->namespace.len > 0 && who.len > 0) {
-        put_text(out, flow->namespace);
+    struct text who = flow->source_id.pod.len > 0 ? flow->source_id.pod : flow->source_id.workload;
+    if (flow->source_id.namespace.len > 0 && who.len > 0) {
+        put_text(out, flow->source_id.namespace);
         buf_char(out, '/');
         put_text(out, who);
     } else if (flow->has_pair) {

@@ -14,6 +14,7 @@
 #include "base/buf.h"
 #include "base/clock.h"
 #include "join/sink.h"
+#include "proto/answer.h"
 
 void flow_lines_init(struct flow_lines *lines, const struct parser_options *options,
                      int64_t near_us)
@@ -77,13 +78,48 @@ static void put_flow(struct buf *buf, const struct flow *flow)
     }
 }
 
+/* "dns zeek 192.0.2.7 TIME rcode 0 ttl 60: www.example.com > cdn.example.net = 192.0.2.80" */
+static void put_dns(struct buf *buf, const struct dns_record *dns)
+{
+    char client[ADDR_TEXT_MAX];
+    char time[TIME_TEXT_MAX];
+    char name[NAME_TEXT_MAX];
+    struct answer answer;
+    addr_print(&dns->client, client);
+    time_print(dns->time_us, time);
+    buf_printf(buf, "dns %s %s %s rcode %u", dns->source, client, time, dns->rcode);
+    if (dns->answer.len == 0) {
+        return;
+    }
+    const uint8_t *bytes = (const uint8_t *)dns->answer.data;
+    if (answer_decode(&answer, bytes, dns->answer.len) != 0) {
+        buf_str(buf, " and an answer that is none");
+        return;
+    }
+    name_to_text(answer.asked, name);
+    buf_printf(buf, " ttl %u: %s", dns->ttl_s, name);
+    for (uint8_t i = 0; i < answer.chain_count; i++) {
+        name_to_text(answer.chain[i], name);
+        buf_printf(buf, " > %s", name);
+    }
+    for (size_t i = 0; i < (size_t)answer.v4_count + answer.v6_count; i++) {
+        char text[ADDR_TEXT_MAX];
+        struct addr addr = answer_addr(&answer, i);
+        addr_print(&addr, text);
+        buf_printf(buf, "%s %s", i == 0 ? " =" : "", text);
+    }
+}
+
 const char *flow_lines_text(const struct flow_record *record)
 {
-    static char text[512];
+    static char text[2048];
     struct buf buf = {0};
     switch (record->parsed) {
     case PARSED_FLOW:
         put_flow(&buf, &record->flow);
+        break;
+    case PARSED_DNS:
+        put_dns(&buf, &record->dns);
         break;
     case PARSED_SKIPPED:
         buf_printf(&buf, "skip %s", skip_name(record->skip));

@@ -153,11 +153,11 @@ static void the_identity_of_the_source_is_kept(void **state)
     flow_lines_init(&lines, NULL, 0);
     const struct flow *flow =
         &flow_lines_parse(&lines, &FORMAT_HUBBLE, LINE, sizeof(LINE) - 1)->flow;
-    assert_text(flow->cluster, "prod-1");
-    assert_text(flow->namespace, "shop");
-    assert_text(flow->pod, "cart-1");
-    assert_text(flow->workload, "cart");
-    assert_text(flow->node, "prod-1/node-3");
+    assert_text(flow->source_id.cluster, "prod-1");
+    assert_text(flow->source_id.namespace, "shop");
+    assert_text(flow->source_id.pod, "cart-1");
+    assert_text(flow->source_id.workload, "cart");
+    assert_text(flow->source_id.node, "prod-1/node-3");
     flow_lines_fini(&lines);
 }
 

@@ -149,8 +149,8 @@ static void the_interface_and_the_node_are_kept(void **state)
         &flow_lines_parse(&lines, &FORMAT_KERNEL_LOG, LINE, sizeof(LINE) - 1)->flow;
     assert_int_equal(flow->interface.len, 5);
     assert_memory_equal(flow->interface.data, "veth1", 5);
-    assert_int_equal(flow->node.len, 6);
-    assert_memory_equal(flow->node.data, "node-7", 6);
+    assert_int_equal(flow->source_id.node.len, 6);
+    assert_memory_equal(flow->source_id.node.data, "node-7", 6);
     flow_lines_fini(&lines);
 }
 

@@ -43,9 +43,9 @@ static struct flow_record make_record(void)
         .action = FLOW_ALLOWED,
         .direction = FLOW_EGRESS,
         .sequence = 17,
-        .namespace = text("shop"),
-        .pod = text("cart-7c9d"),
-        .workload = text("cart"),
+        .source_id.namespace = text("shop"),
+        .source_id.pod = text("cart-7c9d"),
+        .source_id.workload = text("cart"),
     };
     assert_true(addr_parse(&flow->source, "10.10.3.7", 9));
     assert_true(addr_parse(&flow->destination, "198.51.100.9", 12));
@@ -102,7 +102,7 @@ static void ecs_has_the_fields_of_the_contract_in_their_order(void **state)
     struct attribution attribution = {.verdict = RESOLVED, .candidate_count = 1};
     (void)state;
     attribution.candidates = make_candidate("www.example.co.uk");
-    record.flow.cluster = text("prod-1");
+    record.flow.source_id.cluster = text("prod-1");
     record.flow.has_bytes = true;
     record.flow.bytes = 4120;
     assert_gives(&SINK_ECS, &record, &attribution,
@@ -168,8 +168,8 @@ static void hostile_texts_keep_the_line_valid_json(void **state)
     struct json_value values[2];
     (void)state;
     attribution.candidates = make_candidate("\\000\\255\\\"x.example.com");
-    record.flow.namespace = record.flow.pod = record.flow.workload = record.flow.cluster =
-        (struct text){HOSTILE, sizeof(HOSTILE) - 1};
+    record.flow.source_id.namespace = record.flow.source_id.pod = record.flow.source_id.workload =
+        record.flow.source_id.cluster = (struct text){HOSTILE, sizeof(HOSTILE) - 1};
     char *out = give_out(&SINK_ECS, &PLAIN, &record, &attribution);
     size_t len = strlen(out);
     assert_ptr_equal(strchr(out, '\n'), out + len - 1);
@@ -193,7 +193,7 @@ static void texts_of_any_length_have_room(void **state)
     assert_non_null(longest);
     for (size_t len = 1; len <= 100000; len *= 10) {
         memset(longest, 1, len);
-        record.flow.pod = (struct text){longest, len};
+        record.flow.source_id.pod = (struct text){longest, len};
         char *out = give_out(&SINK_ECS, &PLAIN, &record, &attribution);
         assert_true(strlen(out) > 6 * len);
         free(out);
@@ -247,7 +247,7 @@ static void csv_quotes_what_needs_it(void **state)
     struct attribution attribution = {.verdict = RESOLVED, .candidate_count = 1};
     (void)state;
     attribution.candidates = make_candidate("www.example.co.uk");
-    record.flow.pod = text("a,\"b\"");
+    record.flow.source_id.pod = text("a,\"b\"");
     char *out = give_out(&SINK_CSV, &PLAIN, &record, &attribution);
     const char *line = strstr(out, "\r\n") + 2;
     assert_string_equal(line, "2026-05-22T10:00:01.123456Z,hubble,allowed,tcp,egress,10.10.3.7,"
@@ -279,7 +279,7 @@ static void the_table_is_aligned_and_safe_to_print(void **state)
                  "2026-05-22 UTC\n"
                  "10:00:01.123  shop/cart-7c9d  198.51.100.9:443  www.example.co.uk  resolved  "
                  "55 ms\n");
-    record.flow.pod = text("\x1b[31m\xff\n");
+    record.flow.source_id.pod = text("\x1b[31m\xff\n");
     char *out = give_out(&SINK_TABLE, &PLAIN, &record, &attribution);
     assert_non_null(strstr(out, "shop/?[31m??"));
     free(out);
@@ -302,7 +302,8 @@ static void the_table_fits_the_terminal(void **state)
     (void)state;
     attribution.candidates =
         make_candidate("a-very-long-name-that-goes-on-and-on.and-has-many-labels.example.co.uk");
-    record.flow.pod = text("a-pod-with-a-name-that-is-far-too-long-for-any-terminal-0123456789");
+    record.flow.source_id.pod =
+        text("a-pod-with-a-name-that-is-far-too-long-for-any-terminal-0123456789");
     for (unsigned width = 105; width < 200; width += 5) {
         struct sink_options options = {"default", width, false};
         char *out = give_out(&SINK_TABLE, &options, &record, &attribution);
