@@ -132,6 +132,9 @@ const struct flag FLAGS[] = {
 
     {FLAG("to"), "FORMAT", NULL, "ecs, inline, table or csv; table on a terminal, else ecs", AT(to),
      .commands = JOIN, .type = FLAG_TEXT, .group = GROUP_OUTPUT},
+    {FLAG("explain"), "N", NULL, "why line (or Loki entry) N of each source got its name, in words",
+     AT(explain), .min = 1, .max = UINT32_MAX, .commands = JOIN, .type = FLAG_COUNT,
+     .group = GROUP_OUTPUT},
     {FLAG("output"), "text|json", NULL, "text on a terminal, else JSON lines", AT(output),
      .commands = LOOKUP | NAMES | STATUS, .type = FLAG_OUTPUT, .group = GROUP_OUTPUT},
     {FLAG("quiet"), NULL, NULL, "no progress and no final count", AT(quiet), .commands = EVERY,

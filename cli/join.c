@@ -170,10 +170,14 @@ static int choose(const struct settings *settings, struct join_options *options,
                        "nothing to read: name a file, a directory, or - for "
                        "standard input");
     }
-    if (to == NULL) {
+    if (settings->explain > 0) {
+        to = SINK_EXPLAIN.name;
+        options->sink = &SINK_EXPLAIN;
+        options->sink_options.explain = settings->explain;
+    } else if (to == NULL) {
         to = isatty(STDOUT_FILENO) ? "table" : "ecs";
     }
-    options->sink = sink_by_name(to);
+    options->sink = options->sink != NULL ? options->sink : sink_by_name(to);
     if (options->sink == NULL) {
         return why_set(why, W_EUSAGE, "--to %.60s: expected ecs, inline, table or csv", to);
     }
@@ -257,10 +261,11 @@ int cmd_join(const struct settings *settings)
     struct why why = {""};
     struct source_list sources = {0};
     struct report report = {settings, &sources, clock_monotonic_us(), 0};
+    struct attribute_params params = settings_attribution(settings);
     struct answers *answers = NULL;
     struct join_options options = {
         .cluster = settings->cluster,
-        .sink_options = {settings->cluster, terminal_width(), settings->color},
+        .sink_options = {settings->cluster, terminal_width(), settings->color, 0, &params},
         .write = write_stdout,
         .write_ctx = &why,
         .warn = on_warning,

@@ -131,6 +131,7 @@ struct settings {
     const char *from;             /* --from FORMAT; NULL: by content */
     const char *to;               /* --to FORMAT; NULL: by where it goes */
     struct verdict_list verdicts; /* --verdict PREFIX=ACTION */
+    uint32_t explain;             /* --explain N; 0: not given */
 
     /* lookup, names */
     int64_t at_us;    /* --at TIME; 0: now */

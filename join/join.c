@@ -306,6 +306,8 @@ static void give_out_unasked(struct worker *worker, size_t end)
             give_out(worker, record, &attribution);
         } else if (record->parsed == PARSED_SKIPPED && kind->left_out != NULL) {
             kind->left_out(worker->sink, &worker->out, record);
+        } else if (record->parsed == PARSED_BAD && kind->bad != NULL) {
+            kind->bad(worker->sink, &worker->out, record);
         }
     }
 }

@@ -19,6 +19,8 @@ struct sink_options {
     const char *cluster; /* of records that name none; borrowed */
     unsigned width;      /* columns of the terminal; 0: lines are not cut */
     bool color;
+    uint64_t explain;                      /* SINK_EXPLAIN: number of the record */
+    const struct attribute_params *params; /* likewise: what was asked with; borrowed */
 };
 
 struct sink;
@@ -34,6 +36,8 @@ struct sink_kind {
                  const struct attribution *attribution);
     /* A record that is left out of the result; NULL: nothing. */
     void (*left_out)(struct sink *sink, struct buf *out, const struct flow_record *record);
+    /* A record that could not be read; NULL: nothing. */
+    void (*bad)(struct sink *sink, struct buf *out, const struct flow_record *record);
     /* Frees `state`; NULL: there is none. */
     void (*end)(struct sink *sink);
     /* Called after each batch, so that what is held back is not held for long; NULL: nothing. */
@@ -44,8 +48,10 @@ extern const struct sink_kind SINK_ECS;
 extern const struct sink_kind SINK_INLINE;
 extern const struct sink_kind SINK_TABLE;
 extern const struct sink_kind SINK_CSV;
+/* Of one record only, and so not among SINKS. */
+extern const struct sink_kind SINK_EXPLAIN;
 
-/* All of them; ends with NULL. */
+/* What --to offers; ends with NULL. */
 extern const struct sink_kind *const SINKS[];
 /* NULL if there is none of that name. */
 const struct sink_kind *sink_by_name(const char *name);
