@@ -163,7 +163,7 @@ static void list_formats(char *text, size_t len)
 
 static int choose(const struct settings *settings, struct join_options *options, struct why *why)
 {
-    char formats[128] = "";
+    char formats[512] = "";
     const char *to = settings->to;
     if (settings->arg_count == 0) {
         return why_set(why, W_EUSAGE,
@@ -186,6 +186,10 @@ static int choose(const struct settings *settings, struct join_options *options,
         list_formats(formats, sizeof(formats));
         return why_set(why, W_EUSAGE, "--from %.60s: expected one of %s", settings->from, formats);
     }
+    if (settings->columns != NULL &&
+        (options->format == NULL || options->format->columns == NULL)) {
+        return why_set(why, W_EUSAGE, "--columns: expected --from with a format of columns");
+    }
     return 0;
 }
 
@@ -200,7 +204,8 @@ static int set_prefixes(const struct settings *settings, struct join_options *op
         rules[i] = (struct prefix_rule){settings->verdicts.items[i].prefix,
                                         settings->verdicts.items[i].action};
     }
-    options->parser_options = (struct parser_options){rules, count};
+    options->parser_options = (struct parser_options){
+        .prefixes = rules, .prefix_count = count, .columns = settings->columns};
     return 0;
 }
 

@@ -129,6 +129,7 @@ struct settings {
 
     /* join */
     const char *from;             /* --from FORMAT; NULL: by content */
+    const char *columns;          /* --columns NAMES; NULL: by header */
     const char *to;               /* --to FORMAT; NULL: by where it goes */
     struct verdict_list verdicts; /* --verdict PREFIX=ACTION */
     uint32_t explain;             /* --explain N; 0: not given */

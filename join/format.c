@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "join/field.h"
+
 /* Loki around journal JSON around a kernel line; deeper is nobody's. */
 enum { WRAPPERS_MAX = 3 };
 
@@ -77,6 +79,7 @@ void parser_free(struct parser **parser)
         json_paths_free(&(*parser)->paths[i]);
     }
     json_parser_free(&(*parser)->json);
+    layout_drop(&(*parser)->otherwise);
     free(*parser);
     *parser = NULL;
 }
@@ -170,6 +173,37 @@ int parse_json(struct parser *parser, int set, const char *const *pointers, size
     return PARSED_BAD;
 }
 
+const struct layout *parse_layout(struct parser *parser, const struct format *format)
+{
+    struct layout_builder builder;
+    if (parser->layout != NULL && parser->layout->format == format->columns) {
+        return parser->layout;
+    }
+    if (parser->otherwise == NULL || parser->otherwise->format != format->columns) {
+        layout_drop(&parser->otherwise);
+        layout_builder_init(&builder, format->columns, parser->options.columns,
+                            parser->options.fields, parser->options.field_count);
+        parser->no_memory |= layout_make(&builder, &parser->otherwise) != 0;
+        layout_builder_fini(&builder);
+    }
+    return parser->otherwise;
+}
+
+bool parse_port(const struct json_value *value, uint16_t *port)
+{
+    uint64_t number = 0;
+    if (value->type != JSON_ABSENT && (!json_u64(value, &number) || number > UINT16_MAX)) {
+        return false;
+    }
+    *port = (uint16_t)number;
+    return true;
+}
+
+bool parse_is(const struct json_value *value, const char *word)
+{
+    return value->type == JSON_STRING && text_is(value->text, word);
+}
+
 struct text parse_text(struct parser *parser, const struct json_value *value)
 {
     struct text none = {NULL, 0};
@@ -189,16 +223,10 @@ struct text parse_text(struct parser *parser, const struct json_value *value)
     return len == SIZE_MAX ? none : (struct text){text, len};
 }
 
-/* Absent, null, "" and "-" are how aggregation leaves an address out. */
-static bool is_missing(struct text text)
-{
-    return text.data == NULL || text.len == 0 || (text.len == 1 && text.data[0] == '-');
-}
-
 void parse_pair(struct flow_record *record, struct text source, struct text destination)
 {
     struct flow *flow = &record->flow;
-    if (is_missing(source) || is_missing(destination)) {
+    if (text_missing(source) || text_missing(destination)) {
         flow->unjoinable = "no-address";
     } else if (!addr_parse(&flow->source, source.data, source.len)) {
         flow->unjoinable = "bad-address";
@@ -267,8 +295,7 @@ static size_t copy_word(char *out, size_t cap, struct text word)
 void parse_transport(struct flow *flow, struct text protocol)
 {
     for (size_t i = 0; i < sizeof(PROTOCOLS) / sizeof(PROTOCOLS[0]); i++) {
-        if (strlen(PROTOCOLS[i].as) == protocol.len &&
-            memcmp(PROTOCOLS[i].as, protocol.data, protocol.len) == 0) {
+        if (text_is(protocol, PROTOCOLS[i].as)) {
             strcpy(flow->transport, PROTOCOLS[i].ecs);
             return;
         }

@@ -20,6 +20,7 @@
 #include "join/arena.h"
 #include "join/flow.h"
 #include "join/json.h"
+#include "join/layout.h"
 #include "join/skip.h"
 #include "join/syslog.h"
 
@@ -35,6 +36,9 @@ struct prefix_rule {
 struct parser_options {
     const struct prefix_rule *prefixes; /* borrowed */
     size_t prefix_count;
+    const char *columns; /* names of the columns where no header gives them; NULL: not given */
+    const char *const *fields; /* columns that formats without names of their own read; borrowed */
+    size_t field_count;
 };
 
 enum parsed {
@@ -88,6 +92,7 @@ struct format {
     unsigned (*score)(struct parser *parser, struct text line);
     enum parsed (*parse)(struct parser *parser, struct text line, const struct outer *outer,
                          struct flow_record *record);
+    const struct columns *columns; /* NULL: its records name their fields themselves */
 };
 
 extern const struct format FORMAT_HUBBLE;
@@ -113,6 +118,8 @@ struct parser {
     struct json_parser *json;
     struct json_paths *paths[PATHS_COUNT]; /* each format compiles its own on first use */
     struct arena *arena;                   /* of the batch in hand */
+    const struct layout *layout; /* of the batch in hand; NULL where no columns were named */
+    struct layout *otherwise;    /* what a format's columns are where the batch names none */
     struct civil civil;
     int64_t year_near_us; /* the year of a time without one puts it nearest before this */
     bool no_memory;       /* something could not be read for want of memory */
@@ -141,6 +148,13 @@ enum parsed parse_skip(struct flow_record *record, enum skip skip);
 /* Parses the line with the pointers of one format. Returns 0, or what the format is to return. */
 int parse_json(struct parser *parser, int set, const char *const *pointers, size_t count,
                struct text line, struct json_value *values, struct flow_record *record);
+/* The columns of a record of `format`: those of the batch, or, within a wrapper, where there are no
+ * headers, those of --columns or the format's own; NULL if there are none. */
+const struct layout *parse_layout(struct parser *parser, const struct format *format);
+/* A port as a JSON number or string; absent is 0, as protojson leaves out every zero. */
+bool parse_port(const struct json_value *value, uint16_t *port);
+/* Whether it is the string `word`. */
+bool parse_is(const struct json_value *value, const char *word);
 /* What a string means, NULL if it is none. */
 struct text parse_text(struct parser *parser, const struct json_value *value);
 /* Sets the addresses, or flow.unjoinable where they are absent, "", "-" or no addresses (then the

@@ -80,12 +80,6 @@ static const char *const WRAPPED[H_COUNT] = {
 
 static const char *const BARE[H_FLOW_COUNT] = {FLOW_POINTERS("")};
 
-static bool is(const struct json_value *value, const char *text)
-{
-    return value->type == JSON_STRING && value->text.len == strlen(text) &&
-           memcmp(value->text.data, text, value->text.len) == 0;
-}
-
 /* A flow without "flow" around it is one that has addresses, a verdict or a layer 4 beside a time.
  */
 static bool is_bare(const struct json_value *values)
@@ -140,22 +134,11 @@ static enum flow_action action_of(const struct json_value *verdict)
         {"AUDIT", FLOW_LOGGED},
     };
     for (size_t i = 0; i < sizeof(ACTIONS) / sizeof(ACTIONS[0]); i++) {
-        if (is(verdict, ACTIONS[i].verdict)) {
+        if (parse_is(verdict, ACTIONS[i].verdict)) {
             return ACTIONS[i].action;
         }
     }
     return FLOW_UNKNOWN;
-}
-
-/* A port of 0 is absent, as every zero. */
-static bool read_port(const struct json_value *value, uint16_t *port)
-{
-    uint64_t number = 0;
-    if (value->type != JSON_ABSENT && (!json_u64(value, &number) || number > UINT16_MAX)) {
-        return false;
-    }
-    *port = (uint16_t)number;
-    return true;
 }
 
 static void read_ports(struct flow_record *record, const struct json_value *source,
@@ -163,7 +146,7 @@ static void read_ports(struct flow_record *record, const struct json_value *sour
 {
     struct flow *flow = &record->flow;
     flow->has_ports =
-        read_port(source, &flow->source_port) && read_port(destination, &flow->destination_port);
+        parse_port(source, &flow->source_port) && parse_port(destination, &flow->destination_port);
     if (!flow->has_ports) {
         record->doubtful = "a port is no port number";
     }
@@ -233,13 +216,13 @@ static enum skip skip_of(const struct json_value *values)
     if (is_event(values)) {
         return SKIP_NOT_A_FLOW;
     }
-    if (is(&values[H_TYPE], "L7") || values[H_L7].type == JSON_OBJECT) {
+    if (parse_is(&values[H_TYPE], "L7") || values[H_L7].type == JSON_OBJECT) {
         return SKIP_L7;
     }
     if (values[H_IS_REPLY].type == JSON_TRUE || values[H_REPLY].type == JSON_TRUE) {
         return SKIP_REPLY;
     }
-    return is(&values[H_DIRECTION], "INGRESS") ? SKIP_INGRESS : SKIP_COUNT;
+    return parse_is(&values[H_DIRECTION], "INGRESS") ? SKIP_INGRESS : SKIP_COUNT;
 }
 
 static void read_identity(struct parser *parser, const struct json_value *values, struct flow *flow)
@@ -268,7 +251,8 @@ static enum parsed parse(struct parser *parser, struct text line, const struct o
         return parse_skip(record, skip);
     }
     flow->dataset = "hubble";
-    flow->direction = is(&values[H_DIRECTION], "EGRESS") ? FLOW_EGRESS : FLOW_DIRECTION_UNKNOWN;
+    flow->direction =
+        parse_is(&values[H_DIRECTION], "EGRESS") ? FLOW_EGRESS : FLOW_DIRECTION_UNKNOWN;
     flow->action = action_of(&values[H_VERDICT]);
     parse_pair(record, parse_text(parser, &values[H_SOURCE]),
                parse_text(parser, &values[H_DESTINATION]));

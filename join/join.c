@@ -173,6 +173,7 @@ static int parse_batch(struct worker *worker)
 {
     struct flow_batch *batch = &worker->batch;
     int err = 0;
+    worker->parser->layout = batch->layout;
     for (size_t i = 0; i < batch->count && err == 0; i++) {
         struct flow_record *record = &batch->records[i];
         if (record->parsed != PARSED_BAD) {

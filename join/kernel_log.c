@@ -12,6 +12,8 @@
 
 #include <string.h>
 
+#include "join/field.h"
+
 /* What the host's end of a pod's interface is called. A packet that came in there was sent by a
  * pod; one that goes out there and came in elsewhere is the destination's copy. */
 static const char *const WORKLOAD_INTERFACES[] = {
@@ -24,16 +26,10 @@ static const char *const WORKLOAD_INTERFACES[] = {
     "tap",  /* virtual machines: Kata, KubeVirt */
 };
 
-static bool starts_with(struct text text, const char *prefix)
-{
-    size_t len = strlen(prefix);
-    return text.len >= len && memcmp(text.data, prefix, len) == 0;
-}
-
 static bool is_workload(struct text interface)
 {
     for (size_t i = 0; i < sizeof(WORKLOAD_INTERFACES) / sizeof(WORKLOAD_INTERFACES[0]); i++) {
-        if (starts_with(interface, WORKLOAD_INTERFACES[i])) {
+        if (text_begins(interface, WORKLOAD_INTERFACES[i])) {
             return true;
         }
     }
@@ -110,19 +106,19 @@ static void take(struct text *field, struct text word, size_t key_len)
 
 static void read_word(struct packet *packet, struct text word)
 {
-    if (starts_with(word, "SRC=")) {
+    if (text_begins(word, "SRC=")) {
         take(&packet->source, word, 4);
-    } else if (starts_with(word, "DST=")) {
+    } else if (text_begins(word, "DST=")) {
         take(&packet->destination, word, 4);
-    } else if (starts_with(word, "PROTO=")) {
+    } else if (text_begins(word, "PROTO=")) {
         take(&packet->protocol, word, 6);
-    } else if (starts_with(word, "SPT=")) {
+    } else if (text_begins(word, "SPT=")) {
         take(&packet->source_port, word, 4);
-    } else if (starts_with(word, "DPT=")) {
+    } else if (text_begins(word, "DPT=")) {
         take(&packet->destination_port, word, 4);
-    } else if (word.len == 3 && memcmp(word.data, "SYN", 3) == 0) {
+    } else if (text_is(word, "SYN")) {
         packet->syn = true;
-    } else if (word.len == 3 && memcmp(word.data, "ACK", 3) == 0) {
+    } else if (text_is(word, "ACK")) {
         packet->ack = true;
     }
 }
@@ -139,30 +135,14 @@ static void read_packet(struct text text, struct packet *packet)
     }
 }
 
-static bool read_port(struct text text, uint16_t *port)
-{
-    uint32_t value = 0;
-    if (text.len == 0 || text.len > 5) {
-        return false;
-    }
-    for (size_t i = 0; i < text.len; i++) {
-        if (text.data[i] < '0' || text.data[i] > '9') {
-            return false;
-        }
-        value = value * 10 + (uint32_t)(text.data[i] - '0');
-    }
-    *port = (uint16_t)value;
-    return value <= UINT16_MAX;
-}
-
 static void read_ports(const struct packet *packet, struct flow_record *record)
 {
     struct flow *flow = &record->flow;
     if (packet->source_port.data == NULL || packet->destination_port.data == NULL) {
         return;
     }
-    flow->has_ports = read_port(packet->source_port, &flow->source_port) &&
-                      read_port(packet->destination_port, &flow->destination_port);
+    flow->has_ports = field_port(packet->source_port, &flow->source_port) &&
+                      field_port(packet->destination_port, &flow->destination_port);
     if (!flow->has_ports) {
         record->doubtful = "a port is no port number";
     }
@@ -197,10 +177,10 @@ static bool read_direction(struct text link, struct flow *flow)
 static enum flow_action action_of(const struct parser_options *options, struct text prefix)
 {
     static const struct prefix_rule DROP = {"calico-drop", FLOW_DENIED};
-    const struct prefix_rule *best = starts_with(prefix, DROP.prefix) ? &DROP : NULL;
+    const struct prefix_rule *best = text_begins(prefix, DROP.prefix) ? &DROP : NULL;
     for (size_t i = 0; i < options->prefix_count; i++) {
         const struct prefix_rule *rule = &options->prefixes[i];
-        if (starts_with(prefix, rule->prefix) &&
+        if (text_begins(prefix, rule->prefix) &&
             (best == NULL || strlen(rule->prefix) >= strlen(best->prefix))) {
             best = rule;
         }

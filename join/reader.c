@@ -25,7 +25,9 @@ struct reader {
     struct why why;
     uint64_t number;
     struct loki loki;
-    char *carry; /* owned: read, but not given out */
+    struct layout_builder columns; /* where the format has columns */
+    struct layout *layout;         /* of the records that are cut next */
+    char *carry;                   /* owned: read, but not given out */
     size_t carry_len;
     size_t carry_cap;
 };
@@ -103,7 +105,7 @@ static bool loki_forced(const struct reader *reader)
 /* Why no line of the head is of a known format. */
 static int unknown(const struct reader *reader, uint64_t line, struct why *why)
 {
-    char tried[128] = "";
+    char tried[512] = "";
     for (size_t i = 0; FORMATS[i] != NULL; i++) {
         size_t len = strlen(tried);
         snprintf(tried + len, sizeof(tried) - len, "%s%s", len > 0 ? ", " : "", FORMATS[i]->name);
@@ -140,6 +142,11 @@ static int find_format(struct reader *reader, struct parser *parser, struct why 
     return reader->format == NULL && first != 0 ? unknown(reader, first, why) : 0;
 }
 
+static bool has_columns(const struct reader *reader)
+{
+    return reader->format != NULL && reader->format->columns != NULL;
+}
+
 int reader_open(struct reader **out, const char *path, const struct format *forced,
                 struct parser *parser, struct why *why)
 {
@@ -167,6 +174,10 @@ int reader_open(struct reader **out, const char *path, const struct format *forc
         }
         err = err == 0 && reader->format == NULL ? find_format(reader, parser, why) : err;
     }
+    if (err == 0 && has_columns(reader)) {
+        layout_builder_init(&reader->columns, reader->format->columns, parser->options.columns,
+                            parser->options.fields, parser->options.field_count);
+    }
     if (err != 0) {
         reader_close(&reader);
         return err;
@@ -180,6 +191,8 @@ void reader_close(struct reader **out)
     if (*out != NULL) {
         input_close(&(*out)->input);
         loki_fini(&(*out)->loki);
+        layout_builder_fini(&(*out)->columns);
+        layout_drop(&(*out)->layout);
         free((*out)->carry);
         free(*out);
         *out = NULL;
@@ -208,6 +221,7 @@ void flow_batch_fini(struct flow_batch *batch)
     free(batch->records);
     free(batch->text);
     arena_fini(&batch->arena);
+    layout_drop(&batch->layout);
     *batch = (struct flow_batch){0};
 }
 
@@ -242,11 +256,31 @@ static int add_overlong(struct flow_batch *batch, uint64_t number)
     return 0;
 }
 
+/* Whether the batch can take the line, or has to: a header is none of its records, and after one
+ * that changes the columns a record begins the next batch. */
+enum { LINE_RECORD, LINE_HEADER, LINE_NEXT_BATCH };
+static int judge_line(struct reader *reader, const struct flow_batch *batch, struct text line)
+{
+    if (reader->format->columns->header(&reader->columns, line)) {
+        return LINE_HEADER;
+    }
+    if (!reader->columns.changed) {
+        return LINE_RECORD;
+    }
+    if (batch->count > 0) {
+        return LINE_NEXT_BATCH;
+    }
+    layout_drop(&reader->layout);
+    int err = layout_make(&reader->columns, &reader->layout);
+    return err != 0 ? err : LINE_RECORD;
+}
+
 /* Cuts whole lines off batch->text[0..len-1]; `*used` is how much of it they take. */
 static int cut_lines(struct reader *reader, struct flow_batch *batch, size_t len, size_t *used)
 {
     const char *at = batch->text;
     const char *end = at + len;
+    bool columns = has_columns(reader);
     while (at < end && batch->count < BATCH_RECORDS_MAX) {
         const char *stop = memchr(at, '\n', (size_t)(end - at));
         if (stop == NULL && !reader->at_end) {
@@ -254,12 +288,23 @@ static int cut_lines(struct reader *reader, struct flow_batch *batch, size_t len
         }
         stop = stop != NULL ? stop : end;
         struct text line = trim(at, (size_t)(stop - at));
+        int judged = LINE_RECORD;
+        if (columns && line.len > 0 && !reader->overlong) {
+            judged = judge_line(reader, batch, line);
+        }
+        if (judged < 0 || judged == LINE_NEXT_BATCH) {
+            *used = (size_t)(at - batch->text);
+            return judged < 0 ? judged : 0;
+        }
         at = stop < end ? stop + 1 : end;
         if (reader->overlong) {
             reader->overlong = false;
             continue;
         }
         reader->number++;
+        if (judged == LINE_HEADER) {
+            continue;
+        }
         if (line.len > RECORD_LEN_MAX) {
             if (add_overlong(batch, reader->number) != 0) {
                 return -ENOMEM;
@@ -382,9 +427,11 @@ int reader_next(struct reader *reader, struct flow_batch *batch, struct why *why
     batch->format = reader->format;
     batch->only = reader->only;
     arena_reset(&batch->arena);
+    layout_drop(&batch->layout);
     while (err == 0 && batch->count == 0 && has_more(reader)) {
         err = reader->document ? next_entries(reader, batch) : next_lines(reader, batch);
     }
+    batch->layout = layout_hold(reader->layout);
     if (err != 0 || batch->count > 0) {
         return err != 0 ? err : 1;
     }

@@ -4,6 +4,9 @@
  * Finds the format by the first lines, or takes the one that was named, and cuts the input into
  * records: lines, or the entries of a Loki document. The records are not yet parsed.
  *
+ * Where a format names its columns in lines of its own, those lines are no records, and a batch
+ * ends where the columns change (join/layout.h).
+ *
  * Memory: a batch holds about READER_BATCH_LEN octets of lines, and one line of RECORD_LEN_MAX at
  * most. A longer line is passed over: its record is PARSED_BAD and has no text.
  *
@@ -22,7 +25,8 @@ struct flow_batch {
     struct flow_record *records;
     size_t count;
     const struct format *format;
-    bool only; /* the format was named: records of others are bad */
+    bool only;             /* the format was named: records of others are bad */
+    struct layout *layout; /* of all its records; held by the batch; NULL: none */
     /* private */
     size_t cap;
     char *text; /* owned */

@@ -21,7 +21,7 @@ struct flow_fuzz {
 static inline struct flow_fuzz *flow_fuzz(void)
 {
     static const struct prefix_rule RULE = {"deny", FLOW_DENIED};
-    static const struct parser_options OPTIONS = {&RULE, 1};
+    static const struct parser_options OPTIONS = {.prefixes = &RULE, .prefix_count = 1};
     static const struct sink_options SINK = {"default", 120, true};
     static const char *const VERDICT = "/attribution/verdict";
     static struct flow_fuzz fuzz;

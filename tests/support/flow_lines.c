@@ -19,7 +19,7 @@
 void flow_lines_init(struct flow_lines *lines, const struct parser_options *options,
                      int64_t near_us)
 {
-    static const struct parser_options NONE = {NULL, 0};
+    static const struct parser_options NONE = {0};
     *lines = (struct flow_lines){0};
     assert_int_equal(parser_new(&lines->parser, options != NULL ? options : &NONE), 0);
     lines->parser->year_near_us = near_us;
@@ -30,6 +30,23 @@ void flow_lines_fini(struct flow_lines *lines)
     parser_free(&lines->parser);
     arena_fini(&lines->arena);
     free((char *)lines->record.text.data);
+    layout_drop(&lines->layout);
+}
+
+void flow_lines_header(struct flow_lines *lines, const struct format *format, const char *header)
+{
+    struct layout_builder builder;
+    layout_builder_init(&builder, format->columns, lines->parser->options.columns,
+                        lines->parser->options.fields, lines->parser->options.field_count);
+    for (const char *at = header; *at != '\0';) {
+        size_t len = strcspn(at, "\n");
+        assert_true(format->columns->header(&builder, (struct text){at, len}));
+        at += len + (at[len] != '\0');
+    }
+    layout_drop(&lines->layout);
+    assert_int_equal(layout_make(&builder, &lines->layout), 0);
+    layout_builder_fini(&builder);
+    lines->parser->layout = lines->layout;
 }
 
 const struct flow_record *flow_lines_parse(struct flow_lines *lines, const struct format *format,

@@ -10,12 +10,16 @@ struct flow_lines {
     struct parser *parser;
     struct arena arena;
     struct flow_record record;
+    struct layout *layout;
 };
 
 /* Asserts that there is memory. The year of times without one is the one before `near_us`. */
 void flow_lines_init(struct flow_lines *lines, const struct parser_options *options,
                      int64_t near_us);
 void flow_lines_fini(struct flow_lines *lines);
+
+/* Reads header lines ("a\nb") of a format with columns; they count for the lines that follow. */
+void flow_lines_header(struct flow_lines *lines, const struct format *format, const char *header);
 
 /* Parses a copy of the text that is exactly as long, so that a sanitizer sees a read beyond it. */
 const struct flow_record *flow_lines_parse(struct flow_lines *lines, const struct format *format,

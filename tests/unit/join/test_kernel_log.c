@@ -127,7 +127,8 @@ static int64_t near_us(void)
 
 static void lines_are_read_skipped_or_refused_as_they_should_be(void **state)
 {
-    const struct parser_options options = {RULES, sizeof(RULES) / sizeof(RULES[0])};
+    const struct parser_options options = {.prefixes = RULES,
+                                           .prefix_count = sizeof(RULES) / sizeof(RULES[0])};
     struct flow_lines lines;
     (void)state;
     flow_lines_init(&lines, &options, near_us());

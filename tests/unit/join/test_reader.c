@@ -29,7 +29,7 @@ struct fixture {
 
 static int set_up(void **state)
 {
-    static const struct parser_options NONE = {NULL, 0};
+    static const struct parser_options NONE = {0};
     struct fixture *fixture = calloc(1, sizeof(*fixture));
     *state = fixture;
     fixture_dir(fixture->dir);
@@ -313,6 +313,82 @@ static void what_cannot_be_opened_is_named(void **state)
     buf_fini(&out);
 }
 
+/* A format whose records are "c|a|b" behind a header "#c|a|b". */
+static bool column_header(struct layout_builder *builder, struct text line)
+{
+    if (line.data[0] != '#') {
+        return false;
+    }
+    layout_builder_names(builder, (struct text){line.data + 1, line.len - 1}, '|');
+    return true;
+}
+
+static const char *const COLUMN_FIELDS[] = {"a"};
+static const struct columns COLUMNS = {COLUMN_FIELDS, 1, NULL, '|', 0, column_header};
+static const struct format COLUMN_FORMAT = {.name = "columns", .columns = &COLUMNS};
+
+/* "number=a|" for each record, its field by the layout of its batch; "/" between batches. */
+static void read_columns(struct fixture *fixture, struct buf *out)
+{
+    struct reader *reader;
+    struct flow_batch batch = {0};
+    struct why why = {""};
+    int err;
+    assert_int_equal(reader_open(&reader, fixture->path, &COLUMN_FORMAT, fixture->parser, &why), 0);
+    while ((err = reader_next(reader, &batch, &why)) > 0) {
+        for (size_t i = 0; i < batch.count; i++) {
+            struct text cells[LAYOUT_COLUMNS_MAX];
+            struct text cell = {"none", 4};
+            if (batch.layout != NULL) {
+                size_t count = layout_split(batch.layout, batch.records[i].text, cells);
+                cell = layout_cell(batch.layout, cells, count, 0);
+            }
+            buf_printf(out, "%llu=%.*s|", (unsigned long long)batch.records[i].number,
+                       (int)cell.len, cell.data);
+        }
+        buf_char(out, '/');
+    }
+    assert_int_equal(err, 0);
+    /* The layout of a batch outlives its reader. */
+    reader_close(&reader);
+    flow_batch_fini(&batch);
+    buf_char(out, '\0');
+}
+
+static void a_header_counts_for_the_records_behind_it_and_ends_the_batch(void **state)
+{
+    struct fixture *fixture = *state;
+    static const struct {
+        const char *text;
+        const char *records;
+    } CASES[] = {
+        {"#a|b\n1|2\n3|4\n", "2=1|3=3|/"},
+        {"#a|b\n1|2\n#b|a\n3|4\n5|6\n#a\n7\n", "2=1|/4=4|5=6|/7=7|/"},
+        {"#a|b\n1|2\n#a|b\n3|4\n", "2=1|4=3|/"},
+        {"#a|b\n\n#b|a\n\n1|2", "5=2|/"},
+        {"1|2\n#a|b\n1|2", "1=none|/3=1|/"},
+        {"#a|b\n#b|a", ""},
+    };
+    for (size_t i = 0; i < sizeof(CASES) / sizeof(CASES[0]); i++) {
+        struct buf out = {0};
+        write_file(fixture->path, CASES[i].text, strlen(CASES[i].text));
+        read_columns(fixture, &out);
+        assert_string_equal(out.data, CASES[i].records);
+        buf_fini(&out);
+    }
+}
+
+static void columns_that_are_named_count_until_a_header_comes(void **state)
+{
+    struct fixture *fixture = *state;
+    struct buf out = {0};
+    fixture->parser->options.columns = "b,a";
+    write_file(fixture->path, "1|2\n#a|b\n3|4\n", 13);
+    read_columns(fixture, &out);
+    assert_string_equal(out.data, "1=2|/3=3|/");
+    buf_fini(&out);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -326,6 +402,10 @@ int main(void)
         cmocka_unit_test(a_loki_response_is_read_entry_by_entry),
         cmocka_unit_test(sources_are_files_directories_and_globs),
         cmocka_unit_test(what_cannot_be_opened_is_named),
+        cmocka_unit_test_setup_teardown(
+            a_header_counts_for_the_records_behind_it_and_ends_the_batch, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(columns_that_are_named_count_until_a_header_comes, set_up,
+                                        tear_down),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
