@@ -5,6 +5,7 @@
 
 #include <inttypes.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/clock.h"
 
@@ -44,9 +45,16 @@ static void heard(struct applier *applier, const struct record *record)
     }
 }
 
+static void add_tally(struct applier *applier, struct record *record)
+{
+    struct tally tally;
+    memcpy(&tally, record_answer(record), sizeof(tally));
+    store_stream_tally(applier->store, record->stream->number, &tally);
+}
+
 /* Records about what was heard do not count for a stream the index has no room for: its time stays
  * unwatched. */
-static void apply_stream(struct applier *applier, const struct record *record)
+static void apply_stream(struct applier *applier, struct record *record)
 {
     bool known = record->stream->number != 0;
     switch (record->type) {
@@ -56,6 +64,11 @@ static void apply_stream(struct applier *applier, const struct record *record)
     case RECORD_LOST:
         store_loss(applier->store, record->stream->cluster_number, record->time_us, record->to_us,
                    record->count, "unusable-frames");
+        break;
+    case RECORD_TALLY:
+        if (known) {
+            add_tally(applier, record);
+        }
         break;
     case RECORD_HEARD:
         if (known) {

@@ -19,6 +19,7 @@
 
 #include "base/addr.h"
 #include "store/store.h"
+#include "store/tally.h"
 
 /* Octets of records in one batch; the longest record, a whole canonical answer, fits. */
 #define BATCH_BYTES (256 * 1024)
@@ -45,6 +46,7 @@ enum record_type {
     RECORD_ANSWER,
     RECORD_HEARD,  /* frames up to time_us were handed over, some of them late_us later than due */
     RECORD_COVERS, /* a capture covers time_us to to_us */
+    RECORD_TALLY,  /* what the stream's frames were: a struct tally in place of the answer */
     RECORD_LOST,   /* answers from time_us to to_us came in frames that cannot be used */
     RECORD_END,
 };
@@ -86,5 +88,5 @@ struct record *batch_add(struct batch *batch, enum record_type type, struct stre
 /* The record after `record`, for NULL the first; NULL at the end. */
 struct record *batch_next(struct batch *batch, struct record *record);
 
-/* The canonical answer of a record, answer_len octets. */
+/* What follows the record, answer_len octets: the canonical answer, or a struct tally. */
 uint8_t *record_answer(struct record *record);

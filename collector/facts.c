@@ -51,11 +51,13 @@ enum fact_kind fact_read(const uint8_t *frame, size_t len, int64_t receipt_us, s
     struct dns_response response;
     enum dnstap_result result = dnstap_decode(frame, len, &message);
     if (result != DNSTAP_INDEXED) {
+        fact->type = message.type;
         return result == DNSTAP_SKIPPED ? FACT_SKIPPED : FACT_BAD;
     }
     *fact = (struct fact){
         .client = message.client,
         .time_us = dnstap_time_us(&message),
+        .type = message.type,
         .identity = message.identity,
         .version = message.version,
     };

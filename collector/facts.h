@@ -45,6 +45,7 @@ struct fact {
     uint16_t rcode;
     bool truncated;
     size_t answer_len;
+    uint32_t type; /* of the message (enum dnstap_type); set for every kind but FACT_BAD */
     /* Set for every kind but FACT_SKIPPED and FACT_BAD; they point into the frame. */
     struct span identity;
     struct span version;

@@ -45,6 +45,64 @@ static struct record *add(struct outlet *outlet, enum record_type type, struct s
     return record;
 }
 
+/* ---- Tallies ---- */
+
+static enum tally_frame tally_frame(enum fact_kind kind, uint32_t type)
+{
+    switch (kind) {
+    case FACT_ANSWER:
+        return TALLY_ANSWER;
+    case FACT_ASKED:
+        return TALLY_NO_ADDRESS;
+    case FACT_NO_MESSAGE:
+        return TALLY_NO_MESSAGE;
+    case FACT_BAD:
+        return TALLY_BAD;
+    case FACT_SKIPPED:
+        break;
+    default:
+        return TALLY_UNUSABLE;
+    }
+    switch (type) {
+    case DNSTAP_CLIENT_QUERY:
+        return TALLY_QUERY;
+    case DNSTAP_FORWARDER_QUERY:
+    case DNSTAP_FORWARDER_RESPONSE:
+        return TALLY_FORWARDER;
+    default:
+        return TALLY_OTHER;
+    }
+}
+
+static void take_tally(struct tally *tally, enum fact_kind kind, const struct fact *fact,
+                       int64_t receipt_us, const uint8_t *answer)
+{
+    tally->frames[tally_frame(kind, fact->type)]++;
+    if (receipt_us != 0 && fact_is_heard(kind)) {
+        tally_delay(tally, receipt_us - fact->time_us);
+    }
+    if (kind == FACT_ANSWER) {
+        tally->search_answers += answer_is_search_try(answer);
+    }
+}
+
+/* Hands over what was counted for the stream in hand. */
+static int flush_tally(struct feed *feed, struct outlet *outlet)
+{
+    static const struct tally NOTHING;
+    if (feed->stream_count == 0 || memcmp(&feed->tally, &NOTHING, sizeof(NOTHING)) == 0) {
+        return 0;
+    }
+    struct record *record =
+        add(outlet, RECORD_TALLY, feed->streams[feed->current].stream, sizeof(feed->tally));
+    if (record == NULL) {
+        return -ENOMEM;
+    }
+    memcpy(record_answer(record), &feed->tally, sizeof(feed->tally));
+    feed->tally = NOTHING;
+    return 0;
+}
+
 /* ---- Streams ---- */
 
 static bool grow_streams(struct feed *feed)
@@ -120,6 +178,10 @@ static int find_stream(struct feed *feed, struct outlet *outlet, const struct fa
     if (feed->stream_count > 0 && is_identity(feed->streams[feed->current].stream, identity)) {
         feed->nameless = false;
         return 0;
+    }
+    /* What a nameless stream was counted for is the sender's that now says who it is. */
+    if (!feed->nameless && flush_tally(feed, outlet) != 0) {
+        return -ENOMEM;
     }
     for (uint32_t i = 0; i < feed->stream_count; i++) {
         if (is_identity(feed->streams[i].stream, identity)) {
@@ -231,9 +293,11 @@ int feed_frame(struct feed *feed, struct outlet *outlet, const uint8_t *frame, s
     enum fact_kind kind = fact_read(frame, len, receipt_us, &fact, outlet->answer);
     feed->counts.kinds[kind]++;
     if (!has_stream(kind, &fact, receipt_us)) {
+        take_tally(&feed->tally, kind, &fact, receipt_us, outlet->answer);
         return (int)kind;
     }
     int err = find_stream(feed, outlet, &fact, receipt_us);
+    take_tally(&feed->tally, kind, &fact, receipt_us, outlet->answer);
     if (err == 0 && (kind == FACT_ANSWER || kind == FACT_ASKED)) {
         err = add_answer(feed, outlet, kind, &fact);
     }
@@ -306,6 +370,9 @@ int feed_flush(struct feed *feed, struct outlet *outlet, struct feed_counts *sum
         stream->heard = false;
     }
     add_counts(&feed->counts, sum);
+    if (flush_tally(feed, outlet) != 0) {
+        return -ENOMEM;
+    }
     return flush_loss(feed, outlet);
 }
 

@@ -73,6 +73,7 @@ struct feed {
     /* private */
     struct stream like;    /* what streams are made after; its texts are borrowed */
     uint32_t current;      /* the stream of the last frame */
+    struct tally tally;    /* of the frames since the last flush, all of `current` */
     bool nameless;         /* streams[0] stands for a sender that has said nothing yet */
     struct feed_loss loss; /* since the last flush */
     size_t fallback_len;

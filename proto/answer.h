@@ -13,6 +13,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -55,6 +56,10 @@ int answer_decode(struct answer *answer, const uint8_t *bytes, size_t len);
 size_t answer_encode(enum answer_via via, const uint8_t *asked, const uint8_t *const *chain,
                      uint8_t chain_count, uint8_t *v4, uint16_t v4_count, uint8_t *v6,
                      uint16_t v6_count, uint8_t *bytes, size_t cap);
+
+/* True if a name of the chain is the asked name with its last labels cut off: an answer to a try
+ * with a search domain, which leads to the name itself (CoreDNS autopath). `bytes` are trusted. */
+bool answer_is_search_try(const uint8_t *bytes);
 
 /* Address number `i` of v4_count + v6_count. */
 struct addr answer_addr(const struct answer *answer, size_t i);

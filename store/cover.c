@@ -277,6 +277,11 @@ int store_streams(struct store_view *view, store_stream_fn fn, void *ctx)
     return 0;
 }
 
+int store_tally(struct store_view *view, uint32_t number, struct tally *tally)
+{
+    return state_read_tally(view->store->state, number, tally);
+}
+
 /* Adds what too few streams cover within the span to `gaps`; returns their number. */
 static size_t add_unwatched(struct store_view *view, size_t listened, const char *cluster,
                             int64_t from_us, int64_t to_us, struct gap *gaps)

@@ -15,7 +15,9 @@
 #define STATE_FORMAT 1
 #define STATE_MAP_BYTES (UINT64_C(1) << 30)
 
-enum { DB_HEAD, DB_STREAMS, DB_LOSSES, STATE_DBS };
+enum { DB_HEAD, DB_STREAMS, DB_LOSSES, DB_TALLIES, STATE_DBS };
+/* Made by later versions than the first; an index that has none is read without. */
+enum { DB_OPTIONAL = DB_TALLIES };
 
 struct state_head {
     uint32_t format;
@@ -33,11 +35,14 @@ struct open_stream {
     int64_t disorder_us; /* how much earlier than the latest a frame came, at most */
     uint8_t end;         /* asked for; takes effect with the commit */
     bool changed;
+    bool counted; /* `tally` has changed */
+    struct tally tally;
 };
 
 struct state {
     MDB_env *env;
     MDB_dbi db[STATE_DBS];
+    bool missing[STATE_DBS]; /* not in an index of an earlier version; only when reading */
     bool writable;
     struct state_head head;
     struct open_stream *streams;
@@ -80,7 +85,7 @@ static int load_head(struct state *state, MDB_txn *txn, const char *path, struct
 
 static int open_tables(struct state *state, const char *path, struct why *why)
 {
-    static const char *const NAMES[STATE_DBS] = {"head", "streams", "losses"};
+    static const char *const NAMES[STATE_DBS] = {"head", "streams", "losses", "tallies"};
     MDB_txn *txn;
     int err = env_err(mdb_txn_begin(state->env, NULL, state->writable ? 0 : MDB_RDONLY, &txn));
     if (err != 0) {
@@ -89,6 +94,10 @@ static int open_tables(struct state *state, const char *path, struct why *why)
     for (int i = 0; i < STATE_DBS && err == 0; i++) {
         unsigned flags = (i == DB_HEAD ? 0 : MDB_INTEGERKEY) | (state->writable ? MDB_CREATE : 0);
         err = env_err(mdb_dbi_open(txn, NAMES[i], flags, &state->db[i]));
+        if (err == ENV_NOTFOUND && i >= DB_OPTIONAL) {
+            state->missing[i] = true;
+            err = 0;
+        }
     }
     if (err != 0) {
         why_set(why, err == ENV_NOTFOUND ? -ENOENT : err, "%s holds no state yet", path);
@@ -209,6 +218,29 @@ int state_read(struct state *state, struct state_copy *copy)
     }
     mdb_txn_abort(txn);
     return err;
+}
+
+int state_read_tally(struct state *state, uint32_t number, struct tally *tally)
+{
+    MDB_txn *txn;
+    MDB_val key = val(&number, sizeof(number));
+    MDB_val value;
+    *tally = (struct tally){0};
+    if (state->missing[DB_TALLIES]) {
+        return 0;
+    }
+    int err = env_err(mdb_txn_begin(state->env, NULL, MDB_RDONLY, &txn));
+    if (err != 0) {
+        return err;
+    }
+    err = env_err(mdb_get(txn, state->db[DB_TALLIES], &key, &value));
+    if (err == 0 && value.mv_size == sizeof(*tally)) {
+        memcpy(tally, value.mv_data, sizeof(*tally));
+    } else if (err == 0) {
+        err = W_EDAMAGED;
+    }
+    mdb_txn_abort(txn);
+    return err == ENV_NOTFOUND ? 0 : err;
 }
 
 /* ---- Writing ---- */
@@ -338,6 +370,29 @@ static int put_stream(struct state *state, MDB_txn *txn, const struct state_stre
     return env_err(mdb_put(txn, state->db[DB_STREAMS], &key, &value, 0));
 }
 
+void state_tally(struct state *state, uint32_t number, const struct tally *tally)
+{
+    struct open_stream *open = find_stream(state, number);
+    if (open != NULL) {
+        tally_add(&open->tally, tally);
+        open->counted = true;
+    }
+}
+
+static int put_tallies(struct state *state, MDB_txn *txn)
+{
+    int err = 0;
+    for (size_t i = 0; i < state->stream_count && err == 0; i++) {
+        struct open_stream *open = &state->streams[i];
+        if (open->counted) {
+            MDB_val key = val(&open->disk.number, sizeof(open->disk.number));
+            MDB_val value = val(&open->tally, sizeof(open->tally));
+            err = env_err(mdb_put(txn, state->db[DB_TALLIES], &key, &value, 0));
+        }
+    }
+    return err;
+}
+
 static int put_streams(struct state *state, MDB_txn *txn, bool windows_ok)
 {
     int err = 0;
@@ -430,10 +485,30 @@ static int64_t loss_ended_us(const void *row)
     return loss.to_us;
 }
 
+/* Deletes the tallies of streams that are gone. */
+static int forget_tallies(struct state *state, MDB_txn *txn)
+{
+    MDB_cursor *cursor;
+    MDB_val key, value, stream;
+    int err = env_err(mdb_cursor_open(txn, state->db[DB_TALLIES], &cursor));
+    if (err != 0) {
+        return err;
+    }
+    while (err == 0 && (err = env_err(mdb_cursor_get(cursor, &key, &value, MDB_NEXT))) == 0) {
+        err = env_err(mdb_get(txn, state->db[DB_STREAMS], &key, &stream));
+        if (err == ENV_NOTFOUND) {
+            err = env_err(mdb_cursor_del(cursor, 0));
+        }
+    }
+    mdb_cursor_close(cursor);
+    return err == ENV_NOTFOUND ? 0 : err;
+}
+
 static int forget_old(struct state *state, MDB_txn *txn)
 {
     int err = forget_rows(txn, state->db[DB_STREAMS], STATE_STREAMS_MAX, state->forget_us,
                           sizeof(struct state_stream), stream_ended_us);
+    err = err != 0 ? err : forget_tallies(state, txn);
     return err != 0 ? err
                     : forget_rows(txn, state->db[DB_LOSSES], STATE_LOSSES_MAX, state->forget_us,
                                   sizeof(struct state_loss), loss_ended_us);
@@ -474,6 +549,7 @@ static void settle(struct state *state, bool windows_ok)
             open->disk.committed_us = sure_us;
         }
         open->changed = false;
+        open->counted = false;
         if (open->end == STREAM_OPEN) {
             state->streams[kept++] = *open;
         }
@@ -495,6 +571,7 @@ int state_commit(struct state *state, int64_t alive_us, bool windows_ok)
         return err;
     }
     err = put_streams(state, txn, windows_ok);
+    err = err == 0 ? put_tallies(state, txn) : err;
     err = err == 0 ? put_losses(state, txn) : err;
     bool forget = err == 0 && (state->forget_us != 0 || too_many_streams(state, txn));
     err = forget ? forget_old(state, txn) : err;

@@ -2,8 +2,9 @@
  * SPDX-License-Identifier: Apache-2.0
  *
  * The state environment DIR/state.mdb: small, always synced, committed after the windows. It keeps
- * streams (one connection or capture each, with the time up to which its frames are committed) and
- * losses. Blind intervals are not stored but follow from these, so they cannot contradict them:
+ * streams (one connection or capture each, with the time up to which its frames are committed and a
+ * tally of them) and losses. Blind intervals are not stored but follow from these, so they cannot
+ * contradict them:
  *
  *   - a span that no stream of the cluster covers ("no-sender");
  *   - after a stream that was cut, until a later one of the same identity is heard, at most an hour
@@ -71,6 +72,8 @@ void state_close(struct state **state);
 /* Copies the state if it changed since `copy->txn`; a zeroed copy is always filled. Any thread. */
 int state_read(struct state *state, struct state_copy *copy);
 void state_copy_fini(struct state_copy *copy);
+/* The tally of a stream, all zero if there is none. 0 or a negative error. Any thread. */
+int state_read_tally(struct state *state, uint32_t number, struct tally *tally);
 
 /* ---- Writer thread ---- */
 
@@ -78,6 +81,8 @@ void state_copy_fini(struct state_copy *copy);
 int state_cut_open(struct state *state);
 uint32_t state_begin(struct state *state, const struct state_stream *stream);
 void state_heard(struct state *state, uint32_t number, int64_t time_us);
+/* Adds to what the stream is known to have sent. */
+void state_tally(struct state *state, uint32_t number, const struct tally *tally);
 void state_end(struct state *state, uint32_t number, enum store_stream_end end);
 void state_covers(struct state *state, uint32_t number, int64_t from_us, int64_t to_us);
 void state_loss(struct state *state, const char *cluster, int64_t from_us, int64_t to_us,

@@ -207,6 +207,11 @@ void store_stream_end(struct store *store, uint32_t stream, enum store_stream_en
     state_end(store->state, stream, end);
 }
 
+void store_stream_tally(struct store *store, uint32_t stream, const struct tally *tally)
+{
+    state_tally(store->state, stream, tally);
+}
+
 void store_stream_covers(struct store *store, uint32_t stream, int64_t from_us, int64_t to_us)
 {
     state_covers(store->state, stream, from_us, to_us);

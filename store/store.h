@@ -27,6 +27,7 @@
 #include "base/addr.h"
 #include "base/err.h"
 #include "proto/answer.h"
+#include "store/tally.h"
 
 #define STORE_CLUSTER_MAX 63   /* octets in a cluster name */
 #define STORE_IDENTITY_MAX 255 /* octets kept of a sender's identity or version */
@@ -94,6 +95,8 @@ uint32_t store_stream_begin(struct store *store, enum store_stream_kind kind, ui
 void store_stream_heard(struct store *store, uint32_t stream, int64_t time_us);
 /* Ends it; the number is free after the next commit. */
 void store_stream_end(struct store *store, uint32_t stream, enum store_stream_end end);
+/* Adds to what the stream is known to have sent. */
+void store_stream_tally(struct store *store, uint32_t stream, const struct tally *tally);
 /* Sets what a capture covers where its user said so (--covers FROM..TO). */
 void store_stream_covers(struct store *store, uint32_t stream, int64_t from_us, int64_t to_us);
 
@@ -228,6 +231,9 @@ struct store_stream {
 };
 typedef bool (*store_stream_fn)(void *ctx, const struct store_stream *stream);
 int store_streams(struct store_view *view, store_stream_fn fn, void *ctx);
+/* What stream `number` sent, up to the last commit; all zero if nothing is known. Returns 0 or a
+ * negative error. */
+int store_tally(struct store_view *view, uint32_t number, struct tally *tally);
 
 struct store_blind {
     int64_t from_us;

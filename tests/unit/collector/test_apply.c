@@ -213,6 +213,43 @@ static void what_came_in_unusable_frames_is_blind_though_the_sender_is_there(voi
     index_close(&index);
 }
 
+static void put_tally(struct index *index, uint64_t answers)
+{
+    struct tally tally = {.frames[TALLY_ANSWER] = answers, .search_answers = 1};
+    struct record *record = batch_add(index->batch, RECORD_TALLY, index->stream, sizeof(tally));
+    memcpy(record_answer(record), &tally, sizeof(tally));
+}
+
+static void tallies_add_up_and_go_with_their_stream(void **state)
+{
+    (void)state;
+    struct index index;
+    struct tally tally;
+    index_open(&index);
+    put_tally(&index, 3);
+    put_heard(&index, NOW, 0);
+    applier_apply(&index.applier, index.batch);
+    assert_int_equal(applier_commit(&index.applier), 0);
+    put_tally(&index, 4);
+    uint32_t number = index.stream->number;
+    put_end(&index, STREAM_STOPPED);
+    applier_apply(&index.applier, index.batch);
+    assert_int_equal(applier_commit(&index.applier), 0);
+    struct store_view *view = view_of(index.store);
+    assert_int_equal(store_tally(view, number, &tally), 0);
+    assert_int_equal(tally.frames[TALLY_ANSWER], 7);
+    assert_int_equal(tally.search_answers, 2);
+    assert_int_equal(store_tally(view, number + 1, &tally), 0);
+    assert_int_equal(tally.frames[TALLY_ANSWER], 0);
+    /* Past the retention the stream goes, and its tally with it. */
+    store_retain(index.store, NOW + 10 * US_PER_DAY, US_PER_DAY);
+    assert_int_equal(applier_commit(&index.applier), 0);
+    assert_int_equal(store_tally(view, number, &tally), 0);
+    assert_int_equal(tally.frames[TALLY_ANSWER], 0);
+    store_view_free(&view);
+    index_close(&index);
+}
+
 static uint64_t lost_answers(struct store_view *view)
 {
     uint64_t lost = 0;
@@ -298,6 +335,7 @@ int main(void)
         cmocka_unit_test(what_a_batch_holds_is_in_the_index_after_the_commit),
         cmocka_unit_test(a_capture_covers_what_its_record_says),
         cmocka_unit_test(what_came_in_unusable_frames_is_blind_though_the_sender_is_there),
+        cmocka_unit_test(tallies_add_up_and_go_with_their_stream),
         cmocka_unit_test(a_failed_commit_is_a_loss_and_the_next_one_succeeds),
         cmocka_unit_test(answers_the_store_cannot_even_take_are_a_loss_too),
     };

@@ -29,6 +29,8 @@ struct sink {
     size_t begun;
     size_t ended;
     bool refuses; /* has no batch to give */
+    struct tally tally;
+    struct tally other_tally;
 };
 
 static void show(struct sink *sink, const struct record *record)
@@ -70,12 +72,26 @@ static void show(struct sink *sink, const struct record *record)
     }
 }
 
+/* Tallies are added up by sender and not shown. */
+static void take_tally(struct sink *sink, struct record *record)
+{
+    struct tally tally;
+    bool first = record->stream->identity_len == 5; /* "dns-1" */
+    assert_int_equal(record->answer_len, sizeof(tally));
+    memcpy(&tally, record_answer(record), sizeof(tally));
+    tally_add(first ? &sink->tally : &sink->other_tally, &tally);
+}
+
 static int flush_sink(struct outlet *outlet)
 {
     struct sink *sink = outlet->ctx;
     struct record *record = NULL;
     while (outlet->batch != NULL && (record = batch_next(outlet->batch, record)) != NULL) {
-        show(sink, record);
+        if (record->type == RECORD_TALLY) {
+            take_tally(sink, record);
+        } else {
+            show(sink, record);
+        }
     }
     free(outlet->batch);
     outlet->batch = sink->refuses ? NULL : batch_new();
@@ -352,6 +368,84 @@ static void every_frame_counts_once_in_the_sum(void **state)
     sink_free(sink);
 }
 
+/* One frame of the kind that `tap` describes. */
+static void give_tap(struct feed *feed, struct sink *sink, const struct tap *tap,
+                     int64_t receipt_us)
+{
+    struct buf frame = {0};
+    tap_build(&frame, tap);
+    feed_frame(feed, &sink->outlet, (const uint8_t *)frame.data, frame.len, receipt_us);
+    buf_fini(&frame);
+}
+
+static void what_a_sender_sent_is_tallied(void **state)
+{
+    (void)state;
+    static const struct {
+        struct tap tap;
+        int64_t delay_us;
+        enum tally_frame frame;
+    } CASES[] = {
+        {{.type = 5, .identity = "dns-1"}, 0, TALLY_QUERY},
+        {{.type = 7, .identity = "dns-1"}, 0, TALLY_FORWARDER},
+        {{.type = 8, .identity = "dns-1"}, 0, TALLY_FORWARDER},
+        {{.type = 4, .identity = "dns-1"}, 0, TALLY_OTHER},
+        {{.identity = "dns-1", .client = "192.0.2.9", .response_time_us = NOW},
+         0,
+         TALLY_NO_MESSAGE},
+        {{.identity = "dns-1",
+          .client = "192.0.2.9",
+          .response_time_us = NOW,
+          .lines = "QD a.example IN A"},
+         200000,
+         TALLY_NO_ADDRESS},
+        {{.identity = "dns-1",
+          .response_time_us = NOW,
+          .lines = "QD a.example IN A\nAN a.example 60 IN A 198.51.100.1"},
+         0,
+         TALLY_UNUSABLE},
+        {{.identity = "dns-1",
+          .client = "192.0.2.9",
+          .response_time_us = NOW,
+          .lines = "QD a.example.shop.svc IN A\nAN a.example.shop.svc 60 IN CNAME a.example\n"
+                   "AN a.example 60 IN A 198.51.100.1"},
+         12 * US_PER_S,
+         TALLY_ANSWER},
+        {{.identity = "dns-1",
+          .client = "192.0.2.9",
+          .response_time_us = NOW,
+          .lines = "QD a.example IN A\nAN a.example 60 IN CNAME b.example\n"
+                   "AN b.example 60 IN A 198.51.100.1"},
+         -2 * US_PER_S,
+         TALLY_ANSWER},
+    };
+    struct tally expected = {0};
+    struct sink *sink = sink_new();
+    struct feed feed = feed_of(STREAM_LIVE);
+    feed_greet(&feed, &sink->outlet, NOW);
+    for (size_t i = 0; i < sizeof(CASES) / sizeof(CASES[0]); i++) {
+        give_tap(&feed, sink, &CASES[i].tap, NOW + CASES[i].delay_us);
+        expected.frames[CASES[i].frame]++;
+    }
+    expected.delays[0] = 1; /* of the one ahead */
+    expected.delays[1] = 1; /* up to 0.5 s */
+    expected.delays[6] = 1; /* up to 30 s */
+    expected.ahead = 1;
+    expected.ahead_max_us = 2 * US_PER_S;
+    expected.search_answers = 1;
+    give(&feed, sink, "other", NOW, NOW);
+    give(&feed, sink, "dns-2!", NOW, NOW);
+    feed_flush(&feed, &sink->outlet, NULL);
+    feed_end(&feed, &sink->outlet, STREAM_CUT, 0, 0);
+    flush_sink(&sink->outlet);
+    expected.frames[TALLY_ANSWER]++; /* of "other", whose name is as long */
+    expected.delays[0]++;
+    assert_memory_equal(&sink->tally, &expected, sizeof(expected));
+    assert_int_equal(sink->other_tally.frames[TALLY_ANSWER], 1);
+    feed_fini(&feed);
+    sink_free(sink);
+}
+
 static void batches_follow_one_another_without_losing_a_record(void **state)
 {
     (void)state;
@@ -430,6 +524,7 @@ int main(void)
         cmocka_unit_test(a_greeted_sender_without_identity_keeps_its_stream),
         cmocka_unit_test(a_capture_covers_what_was_heard_or_what_its_user_said),
         cmocka_unit_test(every_frame_counts_once_in_the_sum),
+        cmocka_unit_test(what_a_sender_sent_is_tallied),
         cmocka_unit_test(batches_follow_one_another_without_losing_a_record),
         cmocka_unit_test(without_a_batch_a_frame_is_refused_and_the_feed_goes_on_after),
         cmocka_unit_test(any_allocation_may_fail),
