@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "join/sink.h"
+#include "proto/answer.h"
 #include "tests/fuzz/fuzz.h"
 
 /* Made once: a target runs in one thread. */
@@ -81,7 +82,7 @@ static inline void flow_fuzz_check(const struct flow_record *record)
 {
     const struct flow *flow = &record->flow;
     bool timed = flow->start_us >= TIME_MIN_US && flow->start_us <= TIME_MAX_US;
-    if (flow->dataset == NULL || flow->end_us != flow->start_us ||
+    if (flow->dataset == NULL || flow->end_us < flow->start_us ||
         memchr(flow->transport, '\0', sizeof(flow->transport)) == NULL) {
         fuzz_fail("a flow is not filled");
     }
@@ -90,6 +91,24 @@ static inline void flow_fuzz_check(const struct flow_record *record)
     }
     if (flow->unjoinable == NULL && (!flow->has_pair || !timed)) {
         fuzz_fail("a flow without addresses or time could be asked about");
+    }
+}
+
+/* What a parsed DNS response may say. */
+static inline void flow_fuzz_check_dns(const struct flow_record *record)
+{
+    const struct dns_record *dns = &record->dns;
+    struct answer answer;
+    if (dns->source == NULL || dns->time_us < TIME_MIN_US || dns->time_us > TIME_MAX_US) {
+        fuzz_fail("a DNS response is not filled");
+    }
+    if (dns->answer.len == 0) {
+        return;
+    }
+    if (dns->rcode != 0 ||
+        answer_decode(&answer, (const uint8_t *)dns->answer.data, dns->answer.len) != 0 ||
+        answer.v4_count + answer.v6_count == 0) {
+        fuzz_fail("the answer of a DNS response is none");
     }
 }
 
@@ -105,6 +124,8 @@ static inline void flow_fuzz_line(struct flow_fuzz *fuzz, const struct format *f
         if (record.parsed == PARSED_FLOW) {
             flow_fuzz_check(&record);
             flow_fuzz_give_out(fuzz, &record);
+        } else if (record.parsed == PARSED_DNS) {
+            flow_fuzz_check_dns(&record);
         } else if (record.parsed == PARSED_BAD && record.fault.len == 0) {
             fuzz_fail("a bad record without a reason");
         } else if (record.parsed == PARSED_FOREIGN) {

@@ -5,6 +5,7 @@
 
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -19,6 +20,15 @@
 #define SYN                                                                                        \
     "\"l4\":{\"TCP\":{\"source_port\":40112,\"destination_port\":443,\"flags\":{\"SYN\":true}}}"
 #define PAIR "192.0.2.7:40112 > 198.51.100.9:443"
+
+/* A DNS response: the server is the source. */
+#define SERVER_IP "\"IP\":{\"source\":\"203.0.113.53\",\"destination\":\"192.0.2.7\"}"
+#define SERVER_L4 "\"l4\":{\"UDP\":{\"source_port\":53,\"destination_port\":40112}}"
+#define RESPONSE(DNS)                                                                              \
+    "{\"flow\":{" TIME "," SERVER_IP "," SERVER_L4                                                 \
+    ",\"Type\":\"L7\",\"node_name\":\"n\",\"l7\":{\"type\":\"RESPONSE\",\"latency_ns\":\"123\","   \
+    "\"dns\":{" DNS "}},\"is_reply\":true,\"traffic_direction\":\"INGRESS\"}}"
+#define PROXY "\"observation_source\":\"proxy\""
 
 static const struct {
     const char *line;
@@ -82,6 +92,51 @@ static const struct {
     {"{\"flow\":{" TIME "," IP ",\"reply\":true}}", "skip reply"},
     {"{\"flow\":{" TIME "," IP ",\"traffic_direction\":\"INGRESS\"}}", "skip ingress"},
 
+    /* Another log's "flow". */
+    {"{\"event_type\":\"flow\",\"flow\":{" TIME "," IP "}}", "bad: not a hubble record"},
+
+    /* DNS responses: for the client, which is the destination. */
+    {RESPONSE(
+         "\"query\":\"WWW.example.com.\",\"ips\":[\"198.51.100.9\",\"2001:db8::9\"],\"ttl\":60,"
+         "\"cnames\":[\"a.example.net.\",\"b.example.net.\"]," PROXY ",\"qtypes\":[\"A\"]"),
+     "dns hubble 192.0.2.7 " AT " rcode 0 ttl 60: www.example.com > a.example.net > b.example.net"
+     " = 198.51.100.9 2001:db8::9"},
+    {RESPONSE("\"query\":\"example.com\",\"ips\":[\"198.51.100.9\"]," PROXY),
+     "dns hubble 192.0.2.7 " AT " rcode 0 ttl 0: example.com = 198.51.100.9"},
+    {RESPONSE("\"query\":\"example.com.\",\"rcode\":3," PROXY),
+     "dns hubble 192.0.2.7 " AT " rcode 3"},
+    {RESPONSE("\"query\":\"example.com.\",\"cnames\":[\"a.example.net.\"]," PROXY),
+     "dns hubble 192.0.2.7 " AT " rcode 0"},
+    /* Retina knows neither TTL nor who saw it. */
+    {RESPONSE("\"query\":\"example.com.\",\"ips\":[\"198.51.100.9\"]"),
+     "dns hubble 192.0.2.7 " AT " rcode 0 ttl 30: example.com = 198.51.100.9"},
+    /* Turned round. */
+    {"{" TIME "," IP
+     ",\"l4\":{\"UDP\":{\"source_port\":5,\"destination_port\":53}},\"Type\":\"L7\","
+     "\"reply\":true,\"l7\":{\"type\":\"RESPONSE\",\"dns\":{\"query\":\"example.com.\",\"ips\":["
+     "\"203.0.113.80\"],\"ttl\":9," PROXY "}}}",
+     "dns hubble 192.0.2.7 " AT " rcode 0 ttl 9: example.com = 203.0.113.80"},
+    /* Not a client's response. */
+    {RESPONSE("\"query\":\"example.com.\",\"observation_source\":\"agentpoller\""), "skip l7"},
+    {RESPONSE(PROXY), "skip l7"},
+    {"{\"flow\":{" TIME "," IP
+     ",\"l7\":{\"type\":\"REQUEST\",\"dns\":{\"query\":\"example.com.\"}}}}",
+     "skip l7"},
+    /* No responses that can be used. */
+    {RESPONSE("\"query\":\"a..example.com.\"," PROXY),
+     "bad: a DNS response: the asked name is no domain name"},
+    {RESPONSE("\"query\":\"example.com.\",\"cnames\":[7]," PROXY),
+     "bad: a DNS response: the target of a CNAME is no domain name"},
+    {RESPONSE("\"query\":\"example.com.\",\"ips\":[\"198.51.100\"]," PROXY),
+     "bad: a DNS response: an answered address is no IP address"},
+    {RESPONSE("\"query\":\"example.com.\",\"rcode\":\"NXDOMAIN\""),
+     "bad: a DNS response: the rcode is no number"},
+    {"{\"flow\":{" SERVER_IP
+     ",\"l7\":{\"type\":\"RESPONSE\",\"dns\":{\"query\":\"example.com.\"}}}}",
+     "bad: a DNS response without a time"},
+    {"{\"flow\":{" TIME ",\"l7\":{\"type\":\"RESPONSE\",\"dns\":{\"query\":\"example.com.\"}}}}",
+     "bad: a DNS response: no addresses"},
+
     /* Given out, but nothing can be asked. */
     {"{\"flow\":{" TIME ",\"verdict\":\"DROPPED\"}}",
      "hubble ? denied unknown " AT " unjoinable no-address"},
@@ -141,12 +196,13 @@ static void assert_text(struct text text, const char *expected)
     assert_memory_equal(text.data, expected, text.len);
 }
 
-static void the_identity_of_the_source_is_kept(void **state)
+static void the_identity_of_both_ends_is_kept(void **state)
 {
     static const char LINE[] =
         "{\"flow\":{" TIME "," IP ",\"source\":{\"cluster_name\":\"prod-1\",\"namespace\":\"shop\","
         "\"pod_name\":\"cart-\\u0031\",\"workloads\":[{\"name\":\"cart\",\"kind\":\"Deployment\"},"
         "{\"name\":\"other\"}]},\"destination\":{\"namespace\":\"x\",\"pod_name\":\"y\"},"
+        "\"destination_service\":{\"name\":\"z\"},"
         "\"node_name\":\"prod-1/node-3\"},\"node_name\":\"node-4\"}";
     struct flow_lines lines;
     (void)state;
@@ -158,6 +214,42 @@ static void the_identity_of_the_source_is_kept(void **state)
     assert_text(flow->source_id.pod, "cart-1");
     assert_text(flow->source_id.workload, "cart");
     assert_text(flow->source_id.node, "prod-1/node-3");
+    assert_int_equal(flow->source_id.end, FLOW_END_POD);
+    assert_text(flow->destination_id.namespace, "x");
+    assert_text(flow->destination_id.pod, "y");
+    assert_text(flow->destination_id.service, "z");
+    assert_int_equal(flow->destination_id.end, FLOW_END_POD);
+    flow_lines_fini(&lines);
+}
+
+static void an_end_that_is_no_pod_is_told_by_its_labels(void **state)
+{
+    static const struct {
+        const char *destination;
+        enum flow_end end;
+    } ENDS[] = {
+        {"\"destination\":{\"labels\":[\"reserved:world\"]}", FLOW_END_NETWORK},
+        {"\"destination\":{\"labels\":[\"a,]\\\"\", \"reserved:world-ipv4\"]}", FLOW_END_NETWORK},
+        {"\"destination\":{\"labels\":[\"reserved:remote-node\",\"reserved:world\"]}",
+         FLOW_END_NODE},
+        {"\"destination\":{\"labels\":[\"reserved:host\"]}", FLOW_END_NODE},
+        {"\"destination\":{\"labels\":[]}", FLOW_END_UNKNOWN},
+        {"\"destination\":{\"labels\":[{\"x\":[1]},[],7,null]}", FLOW_END_UNKNOWN},
+        {"\"destination\":{\"labels\":\"reserved:host\"}", FLOW_END_UNKNOWN},
+        {"\"destination_service\":{\"name\":\"dns\",\"namespace\":\"x\"}", FLOW_END_SERVICE},
+    };
+    struct flow_lines lines;
+    (void)state;
+    flow_lines_init(&lines, NULL, 0);
+    for (size_t i = 0; i < sizeof(ENDS) / sizeof(ENDS[0]); i++) {
+        char line[512];
+        int len =
+            snprintf(line, sizeof(line), "{\"flow\":{" TIME "," IP ",%s}}", ENDS[i].destination);
+        const struct flow_record *record =
+            flow_lines_parse(&lines, &FORMAT_HUBBLE, line, (size_t)len);
+        assert_int_equal(record->parsed, PARSED_FLOW);
+        assert_int_equal(record->flow.destination_id.end, ENDS[i].end);
+    }
     flow_lines_fini(&lines);
 }
 
@@ -186,7 +278,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(records_are_read_skipped_or_refused_as_they_should_be),
         cmocka_unit_test(every_cut_of_a_record_is_bad),
-        cmocka_unit_test(the_identity_of_the_source_is_kept),
+        cmocka_unit_test(the_identity_of_both_ends_is_kept),
+        cmocka_unit_test(an_end_that_is_no_pod_is_told_by_its_labels),
         cmocka_unit_test(nonsense_in_a_field_is_doubtful_but_given_out),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
