@@ -1,0 +1,196 @@
+/* join/owners_reader.c -- whose address it was: asking
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "join/owners_table.h"
+
+enum {
+    ENTRIES = 4096, /* a power of two */
+    /* What the answers of so many lookups need is kept, whatever they put out of the entries. */
+    HELD = 64,
+};
+
+/* What is known of an address between two times. */
+struct entry {
+    uint64_t version; /* of the table; 0: empty */
+    struct addr addr;
+    uint16_t cluster;
+    int64_t from_us;
+    int64_t to_us;
+    int64_t former_to_us;
+    struct span *span; /* a reference; NULL: nobody */
+};
+
+struct owners_reader {
+    struct owners *owners;
+    char cluster[OWNER_TEXT_MAX + 1]; /* the last one asked for, and its number */
+    uint16_t cluster_number;
+    uint64_t cluster_version; /* of the table, plus one; 0: none was asked for yet */
+    bool cluster_known;
+    struct span *held[HELD];
+    size_t next_held;
+    struct entry entries[ENTRIES];
+};
+
+int owners_reader_new(struct owners_reader **out, struct owners *owners)
+{
+    struct owners_reader *reader = calloc(1, sizeof(*reader));
+    *out = reader;
+    if (reader == NULL) {
+        return -ENOMEM;
+    }
+    reader->owners = owners;
+    return 0;
+}
+
+void owners_reader_free(struct owners_reader **out)
+{
+    struct owners_reader *reader = *out;
+    *out = NULL;
+    if (reader == NULL) {
+        return;
+    }
+    for (size_t i = 0; i < ENTRIES; i++) {
+        span_release(reader->entries[i].span);
+    }
+    for (size_t i = 0; i < HELD; i++) {
+        span_release(reader->held[i]);
+    }
+    free(reader);
+}
+
+/* Gives up a reference, but not before HELD others were. */
+static void release_later(struct owners_reader *reader, struct span *span)
+{
+    if (span != NULL) {
+        span_release(reader->held[reader->next_held]);
+        reader->held[reader->next_held] = span;
+        reader->next_held = (reader->next_held + 1) % HELD;
+    }
+}
+
+static struct span *reference(struct span *span)
+{
+    atomic_fetch_add_explicit(&span->refs, 1, memory_order_relaxed);
+    return span;
+}
+
+static void enter_cluster(struct owners_reader *reader, const char *cluster, uint64_t version)
+{
+    if (reader->cluster_version == version + 1 && strcmp(reader->cluster, cluster) == 0) {
+        return;
+    }
+    struct owners *owners = reader->owners;
+    strncpy(reader->cluster, cluster, OWNER_TEXT_MAX);
+    pthread_rwlock_rdlock(&owners->lock);
+    reader->cluster_number = owners_cluster(owners, reader->cluster);
+    reader->cluster_known =
+        reader->cluster_number != CLUSTER_NONE && owners->real_in[reader->cluster_number] > 0;
+    reader->cluster_version = atomic_load_explicit(&owners->version, memory_order_relaxed) + 1;
+    pthread_rwlock_unlock(&owners->lock);
+}
+
+bool owners_know(struct owners_reader *reader, const char *cluster)
+{
+    enter_cluster(reader, cluster, owners_version(reader->owners));
+    return reader->cluster_known;
+}
+
+/* Narrows the entry to what one slot says of the time; true if somebody had the address then. */
+static bool look_in_slot(const struct slot *slot, int64_t time_us, struct entry *entry)
+{
+    for (size_t i = 0; slot != NULL && i < slot->count; i++) {
+        struct span *span = slot->items[i]->span;
+        const struct owner *owner = &span->owner;
+        if (owner->from_us >= owner->to_us) {
+            continue;
+        }
+        if (owner->from_us > time_us) {
+            entry->to_us = owner->from_us < entry->to_us ? owner->from_us : entry->to_us;
+            break;
+        }
+        if (owner->to_us > time_us) {
+            entry->from_us = owner->from_us > entry->from_us ? owner->from_us : entry->from_us;
+            entry->to_us = owner->to_us < entry->to_us ? owner->to_us : entry->to_us;
+            entry->span = span;
+            return true;
+        }
+        entry->from_us = owner->to_us > entry->from_us ? owner->to_us : entry->from_us;
+        entry->former_to_us =
+            owner->to_us > entry->former_to_us ? owner->to_us : entry->former_to_us;
+    }
+    return false;
+}
+
+/* Fills an entry from the table. Hints count where nothing else is known. */
+static void look_up(struct owners_reader *reader, uint16_t cluster, const struct addr *addr,
+                    int64_t time_us, struct entry *entry)
+{
+    struct owners *owners = reader->owners;
+    release_later(reader, entry->span);
+    *entry =
+        (struct entry){.addr = *addr, .cluster = cluster, .from_us = INT64_MIN, .to_us = INT64_MAX};
+    pthread_rwlock_rdlock(&owners->lock);
+    entry->version = atomic_load_explicit(&owners->version, memory_order_relaxed);
+    if (!look_in_slot(map_get(&owners->slots, owners_slot_key(cluster, false, addr)), time_us,
+                      entry)) {
+        look_in_slot(map_get(&owners->slots, owners_slot_key(cluster, true, addr)), time_us, entry);
+    }
+    if (entry->span != NULL) {
+        reference(entry->span);
+    }
+    pthread_rwlock_unlock(&owners->lock);
+}
+
+bool owners_at(struct owners_reader *reader, const char *cluster, const struct addr *addr,
+               int64_t time_us, struct owner_at *out)
+{
+    uint64_t version = owners_version(reader->owners);
+    if (version == 0) {
+        return false;
+    }
+    enter_cluster(reader, cluster, version);
+    uint16_t number = reader->cluster_number;
+    if (number == CLUSTER_NONE) {
+        return false;
+    }
+    uint64_t hash = XXH3_64bits_withSeed(addr->b, sizeof(addr->b), number);
+    struct entry *entry = &reader->entries[hash & (ENTRIES - 1)];
+    if (entry->version != version || entry->cluster != number || !addr_equal(&entry->addr, addr) ||
+        time_us < entry->from_us || time_us >= entry->to_us) {
+        look_up(reader, number, addr, time_us, entry);
+    }
+    if (entry->span == NULL) {
+        return false;
+    }
+    *out = (struct owner_at){&entry->span->owner, entry->former_to_us};
+    return true;
+}
+
+const struct owner *owners_named(struct owners_reader *reader, const char *cluster,
+                                 enum owner_kind kind, struct text namespace, struct text name,
+                                 int64_t time_us)
+{
+    struct owners *owners = reader->owners;
+    struct span *found = NULL;
+    enter_cluster(reader, cluster, owners_version(owners));
+    if (reader->cluster_number == CLUSTER_NONE) {
+        return NULL;
+    }
+    pthread_rwlock_rdlock(&owners->lock);
+    const struct object *object = map_get(
+        &owners->objects, owners_object_key(reader->cluster_number, false, kind, namespace, name));
+    for (const struct interval *interval = object != NULL ? object->latest : NULL;
+         interval != NULL && found == NULL; interval = interval->former) {
+        const struct owner *owner = &interval->span->owner;
+        if (owner->from_us <= time_us && time_us < owner->to_us) {
+            found = reference(interval->span);
+        }
+    }
+    pthread_rwlock_unlock(&owners->lock);
+    release_later(reader, found);
+    return found != NULL ? &found->owner : NULL;
+}
