@@ -47,14 +47,14 @@ static void put_word(struct buf *out, const char *word)
 }
 
 static void put_end(struct buf *out, const struct flow *flow, const struct addr *addr,
-                    uint16_t port)
+                    bool has_port, uint16_t port)
 {
     char text[ADDR_TEXT_MAX];
     if (flow->has_pair) {
         buf_add(out, text, addr_print(addr, text));
     }
     buf_char(out, ',');
-    if (flow->has_ports) {
+    if (has_port) {
         buf_int(out, port);
     }
     buf_char(out, ',');
@@ -97,13 +97,14 @@ static void put_flow(struct sink *sink, struct buf *out, const struct flow_recor
     put_word(out, flow_action_name(flow->action));
     put_word(out, flow->transport);
     put_word(out, DIRECTIONS[flow->direction]);
-    put_end(out, flow, &flow->source, flow->source_port);
+    put_end(out, flow, &flow->source, flow->has_ports && !flow->source_port_unknown,
+            flow->source_port);
     put(out, flow->source_id.cluster.len > 0 ? flow->source_id.cluster
                                              : (struct text){cluster, strlen(cluster)});
     put(out, flow->source_id.namespace);
     put(out, flow->source_id.pod);
     put(out, flow->source_id.workload);
-    put_end(out, flow, &flow->destination, flow->destination_port);
+    put_end(out, flow, &flow->destination, flow->has_ports, flow->destination_port);
     put_word(out, flow->has_pair ? flow_kind_name(&flow->destination) : NULL);
     put(out, domain);
     put(out, registered);

@@ -15,7 +15,7 @@ static void put_event(struct pen *pen, const struct flow *flow)
     pen_str(pen, flow_action_name(flow->action));
     PEN(pen, "\",\"sequence\":");
     pen_uint(pen, flow->sequence);
-    if (flow->aggregated && flow->start_us != 0) {
+    if ((flow->aggregated || flow->end_us != flow->start_us) && flow->start_us != 0) {
         PEN(pen, ",\"start\":");
         pen_time(pen, flow->start_us);
         PEN(pen, ",\"end\":");
@@ -51,14 +51,14 @@ static void put_network(struct pen *pen, const struct flow *flow)
 
 /* `"ip":…,"port":…,` with a comma after each. */
 static void put_end(struct pen *pen, const struct flow *flow, const struct addr *addr,
-                    uint16_t port)
+                    bool has_port, uint16_t port)
 {
     if (flow->has_pair) {
         PEN(pen, "\"ip\":");
         pen_addr(pen, addr);
         PEN(pen, ",");
     }
-    if (flow->has_ports) {
+    if (has_port) {
         PEN(pen, "\"port\":");
         pen_uint(pen, port);
         PEN(pen, ",");
@@ -77,7 +77,8 @@ static void put_source(struct pen *pen, struct buf *out, const struct flow *flow
                        struct text cluster)
 {
     PEN(pen, ",\"source\":{");
-    put_end(pen, flow, &flow->source, flow->source_port);
+    put_end(pen, flow, &flow->source, flow->has_ports && !flow->source_port_unknown,
+            flow->source_port);
     PEN(pen, "\"k8s\":{\"cluster\":");
     pen_json(pen, out, cluster);
     put_identity(pen, out, ",\"namespace\":", flow->source_id.namespace);
@@ -91,7 +92,7 @@ static void put_destination(struct pen *pen, struct buf *out, const struct flow 
 {
     const char *kind = flow->has_pair ? flow_kind_name(&flow->destination) : NULL;
     PEN(pen, ",\"destination\":{");
-    put_end(pen, flow, &flow->destination, flow->destination_port);
+    put_end(pen, flow, &flow->destination, flow->has_ports, flow->destination_port);
     if (domain.data != NULL) {
         PEN(pen, "\"domain\":");
         pen_json(pen, out, domain);

@@ -66,9 +66,8 @@ static void put_flow_step(struct buf *out, const struct flow *flow)
     put_step(out, "flow");
     if (flow->has_pair) {
         put_addr(out, &flow->source);
-        buf_str(out, flow->has_ports ? " port " : "");
-        if (flow->has_ports) {
-            buf_int(out, flow->source_port);
+        if (flow->has_ports && !flow->source_port_unknown) {
+            buf_printf(out, " port %u", flow->source_port);
         }
         buf_str(out, " to ");
         put_addr(out, &flow->destination);

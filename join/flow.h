@@ -29,9 +29,11 @@ struct flow_identity {
 };
 
 struct flow {
-    const char *dataset; /* "hubble", "kernel-log"; static */
-    int64_t start_us;    /* 0 if the record carries no usable time */
-    int64_t end_us;      /* equals start_us unless aggregated or ended */
+    const char *dataset;  /* "hubble", "kernel-log"; static */
+    int64_t start_us;     /* 0 if the record carries no usable time */
+    int64_t end_us;       /* equals start_us unless aggregated or ended */
+    int64_t precision_us; /* what the clock of the format cuts off: 999999 where it is seconds; the
+                             times lie within start_us .. start_us + precision_us */
     bool aggregated;
     bool shows_start; /* the record shows the connection's first packet, not a later one */
     bool has_pair;    /* source and destination are both addresses */
@@ -43,6 +45,7 @@ struct flow {
     bool has_alternate;
     struct addr alternate;
     bool has_ports;
+    bool source_port_unknown; /* has_ports is about the destination only */
     uint16_t source_port;
     uint16_t destination_port;
     char

@@ -93,6 +93,7 @@ int parser_parse(struct parser *parser, const struct format *format, bool only, 
     record->kept = (struct text){NULL, 0};
     record->fault = (struct text){NULL, 0};
     record->doubtful = NULL;
+    record->remark = NULL;
     record->flow = (struct flow){.sequence = record->number};
     if (line.len > 0 && line.data[0] == '{') {
         record->kept = line;
@@ -248,30 +249,56 @@ void parse_time(struct flow_record *record, int64_t time_us)
     }
 }
 
+void parse_span(struct flow_record *record, int64_t start_us, int64_t end_us, int64_t precision_us)
+{
+    parse_time(record, start_us);
+    record->flow.end_us = end_us > start_us && start_us != 0 ? end_us : start_us;
+    record->flow.precision_us = precision_us;
+    record->flow.aggregated = true;
+}
+
+struct text parse_address(struct text text)
+{
+    return text_is(text, "0.0.0.0") || text_is(text, "::") ? (struct text){NULL, 0} : text;
+}
+
+void parse_ports(struct flow_record *record, struct text source, struct text destination)
+{
+    struct flow *flow = &record->flow;
+    bool has_any = strcmp(flow->transport, "tcp") == 0 || strcmp(flow->transport, "udp") == 0 ||
+                   strcmp(flow->transport, "sctp") == 0 || strcmp(flow->transport, "udplite") == 0;
+    if (!has_any || text_missing(destination)) {
+        return;
+    }
+    flow->source_port_unknown = text_missing(source);
+    flow->has_ports = field_port(destination, &flow->destination_port) &&
+                      (flow->source_port_unknown || field_port(source, &flow->source_port));
+    if (!flow->has_ports) {
+        record->doubtful = "a port is no port number";
+    }
+}
+
+bool parse_is_way_back(const struct flow *flow)
+{
+    /* Below 1024 nobody is given a port; from 32768 on Linux gives them, and few servers listen. */
+    enum { RESERVED = 1024, EPHEMERAL = 32768 };
+    return flow->has_ports && !flow->source_port_unknown &&
+           ((flow->source_port < RESERVED && flow->destination_port >= RESERVED) ||
+            (flow->source_port < EPHEMERAL && flow->destination_port >= EPHEMERAL));
+}
+
 /* IANA protocol numbers and the names that netfilter and Hubble print for them. */
 static const struct {
     const char *as;
     const char *ecs;
 } PROTOCOLS[] = {
-    {"TCP", "tcp"},
-    {"6", "tcp"},
-    {"UDP", "udp"},
-    {"17", "udp"},
-    {"ICMP", "icmp"},
-    {"1", "icmp"},
-    {"ICMPv6", "ipv6-icmp"},
-    {"58", "ipv6-icmp"},
-    {"SCTP", "sctp"},
-    {"132", "sctp"},
-    {"UDPLITE", "udplite"},
-    {"136", "udplite"},
-    {"ESP", "esp"},
-    {"50", "esp"},
-    {"AH", "ah"},
-    {"51", "ah"},
-    {"47", "gre"},
-    {"2", "igmp"},
-    {"4", "ipv4"},
+    {"TCP", "tcp"},          {"6", "tcp"},           {"UDP", "udp"},
+    {"17", "udp"},           {"ICMP", "icmp"},       {"1", "icmp"},
+    {"ICMPv6", "ipv6-icmp"}, {"icmp6", "ipv6-icmp"}, {"icmpv6", "ipv6-icmp"},
+    {"58", "ipv6-icmp"},     {"SCTP", "sctp"},       {"132", "sctp"},
+    {"UDPLITE", "udplite"},  {"136", "udplite"},     {"ESP", "esp"},
+    {"50", "esp"},           {"AH", "ah"},           {"51", "ah"},
+    {"47", "gre"},           {"2", "igmp"},          {"4", "ipv4"},
     {"41", "ipv6"},
 };
 

@@ -77,6 +77,8 @@ struct flow_record {
     struct text kept;     /* the JSON record that --to inline keeps; NULL if it is not JSON */
     struct text fault;    /* PARSED_BAD: what is wrong; in the batch's arena or static */
     const char *doubtful; /* PARSED_FLOW: static; the record is counted as bad input all the same */
+    const char *remark;   /* PARSED_FLOW: static, or NULL; what is true of all records of its kind,
+                             and said once for each input */
     union {
         struct flow flow;      /* PARSED_FLOW */
         struct dns_record dns; /* PARSED_DNS */
@@ -162,6 +164,17 @@ struct text parse_text(struct parser *parser, const struct json_value *value);
 void parse_pair(struct flow_record *record, struct text source, struct text destination);
 /* Sets flow.start_us and end_us, or flow.unjoinable where `time_us` is 0. */
 void parse_time(struct flow_record *record, int64_t time_us);
+/* Sets flow.start_us .. end_us to the span of an aggregate. A missing time is 0, an end before the
+ * start the start. */
+void parse_span(struct flow_record *record, int64_t start_us, int64_t end_us, int64_t precision_us);
+/* Sets the ports from decimal text, after parse_transport, if the protocol has any and the
+ * destination's is not missing. */
+void parse_ports(struct flow_record *record, struct text source, struct text destination);
+/* The text, or none where it is an unspecified address: how some formats leave one out. */
+struct text parse_address(struct text text);
+/* Whether the ports say that a record of one direction is the way back: from where servers listen
+ * to where clients are given a port. */
+bool parse_is_way_back(const struct flow *flow);
 /* Sets the name of an IP protocol as ECS has it ("tcp", "ipv6-icmp"), else the text itself in lower
  * case if it is a short word, else "". */
 void parse_transport(struct flow *flow, struct text protocol);

@@ -50,8 +50,9 @@ struct join {
 
     /* the input in hand */
     struct reader *reader;
-    uint64_t bytes;    /* of the inputs before */
-    unsigned warnings; /* of this input */
+    uint64_t bytes;     /* of the inputs before */
+    unsigned warnings;  /* of this input */
+    const char *remark; /* the last that was said of it */
 
     pthread_mutex_t reading; /* guards the reader, batches_read and end */
     uint64_t batches_read;
@@ -227,6 +228,15 @@ static void take_dns(struct join *join, struct flow_record *record)
     record->skip = SKIP_DNS;
 }
 
+/* Says once what is true of all records of a kind. */
+static void say_remark(struct join *join, const struct flow_record *record)
+{
+    if (record->remark != NULL && record->remark != join->remark) {
+        join->remark = record->remark;
+        warn(join, "%s: %s", input_name(reader_input(join->reader)), record->remark);
+    }
+}
+
 /* Marks repeats, and counts what is bad or left out. */
 static void sort_out(struct worker *worker)
 {
@@ -237,6 +247,9 @@ static void sort_out(struct worker *worker)
             count_bad(join, record, record->fault);
         } else if (record->parsed == PARSED_FLOW && record->doubtful != NULL) {
             count_bad(join, record, (struct text){record->doubtful, strlen(record->doubtful)});
+        }
+        if (record->parsed == PARSED_FLOW) {
+            say_remark(join, record);
         }
         if (record->parsed == PARSED_FLOW && repeats_seen(join->repeats, &record->flow)) {
             record->parsed = PARSED_SKIPPED;
@@ -252,6 +265,22 @@ static void sort_out(struct worker *worker)
 }
 
 /* ---- Steps 4 and 5: asked and given out ---- */
+
+/* A connection whose start is known began then, however long it lasted. Where the clock is coarse,
+ * it began somewhere within a step of it, as those of an aggregate do within its span. */
+static struct question question_of(const char *cluster, const struct flow *flow)
+{
+    bool at_start = flow->shows_start && !flow->aggregated;
+    return (struct question){
+        .cluster = cluster,
+        .source = flow->source,
+        .destination = flow->destination,
+        .start_us = flow->start_us,
+        .end_us = (at_start ? flow->start_us : flow->end_us) + flow->precision_us,
+        .aggregated = flow->aggregated || flow->precision_us > 0,
+        .shows_start = flow->shows_start,
+    };
+}
 
 static int make_questions(struct worker *worker, size_t *count)
 {
@@ -275,15 +304,7 @@ static int make_questions(struct worker *worker, size_t *count)
             continue;
         }
         worker->asked[*count] = i;
-        worker->questions[(*count)++] = (struct question){
-            .cluster = worker->join->options.cluster,
-            .source = flow->source,
-            .destination = flow->destination,
-            .start_us = flow->start_us,
-            .end_us = flow->end_us,
-            .aggregated = flow->aggregated,
-            .shows_start = flow->shows_start,
-        };
+        worker->questions[(*count)++] = question_of(worker->join->options.cluster, flow);
     }
     return 0;
 }
@@ -479,6 +500,7 @@ static int read_input(struct join *join)
     join->end = 1;
     join->err = 0;
     join->warnings = 0;
+    join->remark = NULL;
     join->bytes = join->totals.bytes;
     work_all(join);
     return join->err;
