@@ -17,8 +17,13 @@ enum { WRAPPERS_MAX = 3 };
 /* A line is taken for a format from this score on. */
 enum { SCORE_MIN = 25 };
 
+/* From here on no other format claims the line: a line in a wrapper, where anything may be logged,
+ * is taken for a format only then, and the other formats need not be tried. */
+enum { SCORE_SURE = 80 };
+
 const struct format *const FORMATS[] = {
-    &FORMAT_HUBBLE, &FORMAT_KERNEL_LOG, &FORMAT_JOURNAL, &FORMAT_LOKI, &FORMAT_LOGCLI, NULL,
+    &FORMAT_HUBBLE, &FORMAT_KERNEL_LOG, &FORMAT_JOURNAL, &FORMAT_LOKI,
+    &FORMAT_LOGCLI, &FORMAT_DOCKER,     &FORMAT_CRI,     NULL,
 };
 
 const char *skip_name(enum skip skip)
@@ -40,10 +45,11 @@ const struct format *format_by_name(const char *name)
     return NULL;
 }
 
-const struct format *format_of_line(struct parser *parser, struct text line)
+/* The format with the best score of at least `min`, NULL if none. */
+static const struct format *best_format(struct parser *parser, struct text line, unsigned min)
 {
     const struct format *best = NULL;
-    unsigned best_score = SCORE_MIN - 1;
+    unsigned best_score = min - 1;
     for (size_t i = 0; FORMATS[i] != NULL; i++) {
         unsigned score = FORMATS[i] == &FORMAT_LOKI ? 0 : FORMATS[i]->score(parser, line);
         if (score > best_score) {
@@ -52,6 +58,11 @@ const struct format *format_of_line(struct parser *parser, struct text line)
         }
     }
     return best;
+}
+
+const struct format *format_of_line(struct parser *parser, struct text line)
+{
+    return best_format(parser, line, SCORE_MIN);
 }
 
 int parser_new(struct parser **out, const struct parser_options *options)
@@ -87,7 +98,7 @@ void parser_free(struct parser **parser)
 int parser_parse(struct parser *parser, const struct format *format, bool only, struct arena *arena,
                  struct flow_record *record)
 {
-    struct outer outer = {0};
+    struct outer outer = {.labels = record->labels};
     struct text line = record->text;
     parser->arena = arena;
     record->kept = (struct text){NULL, 0};
@@ -120,14 +131,16 @@ enum parsed parse_inner(struct parser *parser, struct text line, const struct ou
     if (outer->depth > WRAPPERS_MAX) {
         return parse_bad(parser, record, "wrapped more than %d times", WRAPPERS_MAX);
     }
-    /* Most lines in a wrapper are the kernel's, and they can be told by their first octet. */
-    const struct format *format = &FORMAT_KERNEL_LOG;
-    if (line.len > 0 && line.data[0] == '{') {
-        format = format_of_line(parser, line);
+    /* What is in one wrapper is mostly of one format. */
+    const struct format *format = parser->inner;
+    if (format == NULL || format->score(parser, line) < SCORE_SURE) {
+        format = best_format(parser, line, SCORE_SURE);
     }
-    /* Whatever else the system logged. */
-    return format != NULL ? format->parse(parser, line, outer, record)
-                          : parse_skip(record, SKIP_NOT_A_FLOW);
+    if (format == NULL) {
+        return parse_skip(record, SKIP_NOT_A_FLOW);
+    }
+    parser->inner = format;
+    return format->parse(parser, line, outer, record);
 }
 
 enum parsed parse_bad(struct parser *parser, struct flow_record *record, const char *format, ...)

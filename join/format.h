@@ -53,6 +53,8 @@ enum parsed {
 struct outer {
     int64_t time_us; /* 0 if nothing */
     struct text node;
+    struct text
+        labels;     /* of the stream it came in: a JSON object; data is NULL if there are none */
     unsigned depth; /* wrappers around it */
 };
 
@@ -70,8 +72,10 @@ struct dns_record {
 
 /* One record and what became of it. */
 struct flow_record {
-    struct text text; /* as read; lives as long as its batch */
-    uint64_t number;  /* line of its file, or entry of its document, from 1 */
+    struct text text;   /* as read; lives as long as its batch */
+    struct text labels; /* of the Loki stream it is of (a JSON object); data is NULL if there are
+                           none; lives as long as its batch */
+    uint64_t number;    /* line of its file, or entry of its document, from 1 */
     enum parsed parsed;
     enum skip skip;
     struct text kept;     /* the JSON record that --to inline keeps; NULL if it is not JSON */
@@ -102,6 +106,8 @@ extern const struct format FORMAT_KERNEL_LOG;
 extern const struct format FORMAT_JOURNAL;
 extern const struct format FORMAT_LOKI;
 extern const struct format FORMAT_LOGCLI;
+extern const struct format FORMAT_DOCKER;
+extern const struct format FORMAT_CRI;
 
 /* All of them; ends with NULL. */
 extern const struct format *const FORMATS[];
@@ -112,7 +118,15 @@ const struct format *format_by_name(const char *name);
  */
 const struct format *format_of_line(struct parser *parser, struct text line);
 
-enum { PATHS_HUBBLE, PATHS_HUBBLE_BARE, PATHS_JOURNAL, PATHS_LOKI, PATHS_LOGCLI, PATHS_COUNT };
+enum {
+    PATHS_HUBBLE,
+    PATHS_HUBBLE_BARE,
+    PATHS_JOURNAL,
+    PATHS_LOKI,
+    PATHS_LOGCLI,
+    PATHS_DOCKER,
+    PATHS_COUNT
+};
 
 /* What the formats share while they parse. */
 struct parser {
@@ -123,9 +137,10 @@ struct parser {
     const struct layout *layout; /* of the batch in hand; NULL where no columns were named */
     struct layout *otherwise;    /* what a format's columns are where the batch names none */
     struct civil civil;
-    int64_t year_near_us; /* the year of a time without one puts it nearest before this */
-    bool no_memory;       /* something could not be read for want of memory */
-    bool bare;            /* the last Hubble record had no "flow" around it */
+    int64_t year_near_us;       /* the year of a time without one puts it nearest before this */
+    bool no_memory;             /* something could not be read for want of memory */
+    bool bare;                  /* the last Hubble record had no "flow" around it */
+    const struct format *inner; /* of the last line in a wrapper; NULL at first */
 };
 
 /* Returns 0 or -ENOMEM. */
@@ -140,7 +155,7 @@ int parser_parse(struct parser *parser, const struct format *format, bool only, 
 
 /* ---- For the formats. ---- */
 
-/* Parses a wrapped line as whatever it is. */
+/* Parses a wrapped line as whatever it is; one that is surely of no format is not a flow. */
 enum parsed parse_inner(struct parser *parser, struct text line, const struct outer *outer,
                         struct flow_record *record);
 /* Marks the record bad. `format` is a message that names the field. */

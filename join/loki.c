@@ -41,12 +41,13 @@ bool loki_sniff(struct text head)
 
 void loki_init(struct loki *loki)
 {
-    *loki = (struct loki){.entry.max = RECORD_LEN_MAX};
+    *loki = (struct loki){.entry.max = RECORD_LEN_MAX, .labels.max = LOKI_LABELS_MAX};
 }
 
 void loki_fini(struct loki *loki)
 {
     buf_fini(&loki->entry);
+    buf_fini(&loki->labels);
 }
 
 void loki_push(struct loki *loki, const char *data, size_t len)
@@ -66,13 +67,30 @@ static bool is_key(const struct loki_level *level, const char *key)
            memcmp(level->key, key, level->key_len) == 0;
 }
 
-/* True if an array that opens now is an entry: in "values" of an element of "result" or "streams".
- */
-static bool entry_opens(const struct loki *loki)
+/* True if the level below `top` is that of the list of streams. */
+static bool is_list(const struct loki_level *top)
+{
+    return top[-1].kind == '[' && (is_key(&top[-2], "result") || is_key(&top[-2], "streams"));
+}
+
+/* True if a bracket that opens now is an element of "result" or "streams". */
+static bool stream_opens(const struct loki *loki)
+{
+    return loki->depth >= 2 && is_list(loki->levels + loki->depth);
+}
+
+/* What a bracket that opens now begins: an entry, an element of "values" of a stream; its labels,
+ * the object "stream"; or, NULL, neither. */
+static struct buf *opens(struct loki *loki, char c)
 {
     const struct loki_level *top = loki->levels + loki->depth;
-    return loki->depth >= 4 && top[-1].kind == '[' && is_key(&top[-2], "values") &&
-           top[-3].kind == '[' && (is_key(&top[-4], "result") || is_key(&top[-4], "streams"));
+    if (c == '[' && loki->depth >= 4 && top[-1].kind == '[' && is_key(&top[-2], "values") &&
+        is_list(top - 2)) {
+        return &loki->entry;
+    }
+    return c == '{' && loki->depth >= 3 && is_key(&top[-1], "stream") && is_list(top - 1)
+               ? &loki->labels
+               : NULL;
 }
 
 static enum loki_event fail(struct loki *loki, const char *what)
@@ -140,10 +158,6 @@ static bool structure_octet(struct loki *loki, char c)
 /* Ends the entry in hand. */
 static enum loki_event end_entry(struct loki *loki, struct text *entry)
 {
-    loki->entry_depth = 0;
-    if (loki->entry.err == -ENOMEM) {
-        return fail(loki, "memory is short");
-    }
     if (loki->entry.err != 0) {
         return LOKI_OVERSIZE;
     }
@@ -151,36 +165,61 @@ static enum loki_event end_entry(struct loki *loki, struct text *entry)
     return LOKI_ENTRY;
 }
 
+/* A bracket opened at `at`: begins what it begins. */
+static void begin(struct loki *loki, struct buf *taking)
+{
+    loki->taking = taking;
+    loki->taking_depth = loki->depth;
+    buf_reset(taking);
+}
+
 enum loki_event loki_next(struct loki *loki, struct text *entry)
 {
-    size_t start = 0; /* of what is not yet copied to the entry */
+    size_t start = 0; /* of what is not yet copied to what is in hand */
     for (size_t i = 0; i < loki->in_len; i++) {
         char c = loki->in[i];
         if (loki->in_string) {
             string_octet(loki, c);
             continue;
         }
-        bool opens = c == '[' && loki->entry_depth == 0 && entry_opens(loki);
+        bool bracket = (c == '[' || c == '{') && loki->taking == NULL;
+        struct buf *opened = bracket ? opens(loki, c) : NULL;
+        if (bracket && stream_opens(loki)) {
+            loki->stream++;
+            buf_reset(&loki->labels);
+        }
         if (!structure_octet(loki, c)) {
             loki->offset += i;
             return fail(loki, "not a Loki response");
         }
-        if (opens) {
-            loki->entry_depth = loki->depth;
-            buf_reset(&loki->entry);
+        if (opened != NULL) {
+            begin(loki, opened);
             start = i;
-        } else if (loki->entry_depth > loki->depth) {
-            buf_add(&loki->entry, loki->in + start, i + 1 - start);
-            loki->in += i + 1;
-            loki->in_len -= i + 1;
-            loki->offset += i + 1;
-            return end_entry(loki, entry);
+        } else if (loki->taking != NULL && loki->taking_depth > loki->depth) {
+            struct buf *taken = loki->taking;
+            buf_add(taken, loki->in + start, i + 1 - start);
+            loki->taking = NULL;
+            if (taken->err == -ENOMEM) {
+                return fail(loki, "memory is short");
+            }
+            if (taken == &loki->entry) {
+                loki->in += i + 1;
+                loki->in_len -= i + 1;
+                loki->offset += i + 1;
+                return end_entry(loki, entry);
+            }
         }
     }
-    if (loki->entry_depth != 0) {
-        buf_add(&loki->entry, loki->in + start, loki->in_len - start);
+    if (loki->taking != NULL) {
+        buf_add(loki->taking, loki->in + start, loki->in_len - start);
     }
     loki->offset += loki->in_len;
     loki->in_len = 0;
     return LOKI_AGAIN;
+}
+
+struct text loki_labels(const struct loki *loki)
+{
+    bool there = loki->labels.err == 0 && loki->labels.len > 0;
+    return there ? (struct text){loki->labels.data, loki->labels.len} : (struct text){NULL, 0};
 }

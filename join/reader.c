@@ -25,6 +25,8 @@ struct reader {
     struct why why;
     uint64_t number;
     struct loki loki;
+    struct text labels;            /* of the stream in hand, in the batch's arena */
+    uint64_t labelled;             /* number of that stream; 0: none in this batch yet */
     struct layout_builder columns; /* where the format has columns */
     struct layout *layout;         /* of the records that are cut next */
     char *carry;                   /* owned: read, but not given out */
@@ -238,6 +240,7 @@ static struct flow_record *add_record(struct flow_batch *batch, struct text text
     }
     struct flow_record *record = &batch->records[batch->count++];
     record->text = text;
+    record->labels = (struct text){NULL, 0};
     record->number = number;
     record->parsed = PARSED_FLOW;
     return record;
@@ -360,6 +363,30 @@ static int next_lines(struct reader *reader, struct flow_batch *batch)
     return err != 0 ? err : keep_rest(reader, batch, used, len);
 }
 
+/* Copies the labels of the last entry to the batch, once for each of its streams. */
+static int take_labels(struct reader *reader, struct flow_batch *batch)
+{
+    struct text labels = loki_labels(&reader->loki);
+    if (reader->labelled == reader->loki.stream) {
+        return 0;
+    }
+    reader->labelled = reader->loki.stream;
+    reader->labels = labels.data != NULL ? arena_copy(&batch->arena, labels) : labels;
+    return labels.data != NULL && reader->labels.data == NULL ? -ENOMEM : 0;
+}
+
+static int add_entry(struct reader *reader, struct flow_batch *batch, struct text entry)
+{
+    entry = arena_copy(&batch->arena, entry);
+    int err = entry.data == NULL ? -ENOMEM : take_labels(reader, batch);
+    struct flow_record *record = err == 0 ? add_record(batch, entry, reader->number) : NULL;
+    if (record == NULL) {
+        return -ENOMEM;
+    }
+    record->labels = reader->labels;
+    return 0;
+}
+
 /* Takes entries until the batch is full or the pushed text is used up. */
 static int take_entries(struct reader *reader, struct flow_batch *batch, size_t *taken)
 {
@@ -388,8 +415,7 @@ static int take_entries(struct reader *reader, struct flow_batch *batch, size_t 
             continue;
         }
         *taken += entry.len;
-        entry = arena_copy(&batch->arena, entry);
-        if (entry.data == NULL || add_record(batch, entry, reader->number) == NULL) {
+        if (add_entry(reader, batch, entry) != 0) {
             return -ENOMEM;
         }
     }
@@ -426,6 +452,7 @@ int reader_next(struct reader *reader, struct flow_batch *batch, struct why *why
     batch->count = 0;
     batch->format = reader->format;
     batch->only = reader->only;
+    reader->labelled = 0;
     arena_reset(&batch->arena);
     layout_drop(&batch->layout);
     while (err == 0 && batch->count == 0 && has_more(reader)) {

@@ -4,11 +4,21 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "join/field.h"
 #include "join/format.h"
 
 static bool in_range(int64_t time_us)
 {
     return time_us >= TIME_MIN_US && time_us <= TIME_MAX_US;
+}
+
+/* What a wrapper within `outer` begins with. */
+static struct outer wrapped(const struct outer *outer, int64_t time_us)
+{
+    struct outer inside = *outer;
+    inside.time_us = time_us;
+    inside.depth++;
+    return inside;
 }
 
 /* ---- journalctl -o json ---- */
@@ -78,7 +88,7 @@ static enum parsed parse_journal(struct parser *parser, struct text line, const 
                                  struct flow_record *record)
 {
     struct json_value values[J_COUNT];
-    struct outer inside = {outer->time_us, outer->node, outer->depth + 1};
+    struct outer inside = wrapped(outer, outer->time_us);
     uint64_t time_us;
     int result = parse_json(parser, PATHS_JOURNAL, JOURNAL, J_COUNT, line, values, record);
     if (result != 0) {
@@ -139,7 +149,7 @@ static enum parsed parse_loki(struct parser *parser, struct text entry, const st
                               struct flow_record *record)
 {
     struct json_value values[L_COUNT];
-    struct outer inside = {0, outer->node, outer->depth + 1};
+    struct outer inside = wrapped(outer, 0);
     struct json_fault fault = {"not a Loki entry", 0};
     uint64_t time_ns;
     if (parser->paths[PATHS_LOKI] == NULL &&
@@ -177,9 +187,10 @@ const struct format FORMAT_LOKI = {
 
 /* ---- logcli --output=jsonl ---- */
 
-enum { C_LINE, C_TIME, C_COUNT };
+enum { C_LINE, C_TIME, C_LABELS, C_COUNT };
 
-static const char *const LOGCLI[C_COUNT] = {[C_LINE] = "/line", [C_TIME] = "/timestamp"};
+static const char *const LOGCLI[C_COUNT] = {
+    [C_LINE] = "/line", [C_TIME] = "/timestamp", [C_LABELS] = "/labels"};
 
 static bool is_logcli(const struct json_value *values)
 {
@@ -197,7 +208,7 @@ static enum parsed parse_logcli(struct parser *parser, struct text line, const s
                                 struct flow_record *record)
 {
     struct json_value values[C_COUNT];
-    struct outer inside = {0, outer->node, outer->depth + 1};
+    struct outer inside = wrapped(outer, 0);
     int result = parse_json(parser, PATHS_LOGCLI, LOGCLI, C_COUNT, line, values, record);
     if (result != 0) {
         return (enum parsed)result;
@@ -208,6 +219,9 @@ static enum parsed parse_logcli(struct parser *parser, struct text line, const s
     if (!time_parse(&inside.time_us, values[C_TIME].text.data, values[C_TIME].text.len, 0)) {
         record->doubtful = "the timestamp is no RFC 3339 time";
         inside.time_us = 0;
+    }
+    if (values[C_LABELS].type == JSON_OBJECT) {
+        inside.labels = values[C_LABELS].text;
     }
     struct text inner = parse_text(parser, &values[C_LINE]);
     if (inner.data == NULL) {
@@ -221,4 +235,114 @@ const struct format FORMAT_LOGCLI = {
     .description = "`logcli query --output=jsonl`",
     .score = score_logcli,
     .parse = parse_logcli,
+};
+
+/* ---- container logs ---- */
+
+/* What a runtime cuts a long line into. */
+enum { PIECE_LEN = 16 * 1024 };
+
+static const char A_PIECE[] = "a piece of a line that the container runtime has cut at 16 KiB";
+
+enum { D_LOG, D_STREAM, D_TIME, D_COUNT };
+
+static const char *const DOCKER[D_COUNT] = {
+    [D_LOG] = "/log", [D_STREAM] = "/stream", [D_TIME] = "/time"};
+
+static bool is_docker(const struct json_value *values)
+{
+    return values[D_LOG].type == JSON_STRING && values[D_TIME].type == JSON_STRING &&
+           (parse_is(&values[D_STREAM], "stdout") || parse_is(&values[D_STREAM], "stderr"));
+}
+
+static unsigned score_docker(struct parser *parser, struct text line)
+{
+    struct json_value values[D_COUNT];
+    int result = parse_json(parser, PATHS_DOCKER, DOCKER, D_COUNT, line, values, NULL);
+    return result == 0 && is_docker(values) ? 90 : 0;
+}
+
+static enum parsed parse_docker(struct parser *parser, struct text line, const struct outer *outer,
+                                struct flow_record *record)
+{
+    struct json_value values[D_COUNT];
+    struct outer inside = wrapped(outer, 0);
+    int result = parse_json(parser, PATHS_DOCKER, DOCKER, D_COUNT, line, values, record);
+    if (result != 0) {
+        return (enum parsed)result;
+    }
+    if (!is_docker(values)) {
+        return PARSED_FOREIGN;
+    }
+    if (!time_parse(&inside.time_us, values[D_TIME].text.data, values[D_TIME].text.len, 0)) {
+        record->doubtful = "the time is no RFC 3339 time";
+        inside.time_us = 0;
+    }
+    struct text inner = parse_text(parser, &values[D_LOG]);
+    if (inner.data == NULL) {
+        return parse_bad(parser, record, "\"log\" has an escape that is none");
+    }
+    /* A whole line has its line feed; some shippers cut it off, but those do not cut lines. */
+    if (inner.len >= PIECE_LEN && inner.data[inner.len - 1] != '\n') {
+        return parse_bad(parser, record, "%s", A_PIECE);
+    }
+    return parse_line_inside(parser, inner, &inside, record);
+}
+
+const struct format FORMAT_DOCKER = {
+    .name = "docker",
+    .description = "container logs as Docker's json-file driver writes them",
+    .score = score_docker,
+    .parse = parse_docker,
+};
+
+/* 2026-05-22T10:00:01.123456789Z stdout F the line */
+struct cri {
+    struct text time;
+    struct text tags; /* "F": whole, or the last piece; "P": a piece */
+    struct text line;
+};
+
+static bool split_cri(struct text line, struct cri *cri)
+{
+    struct text stream;
+    cri->line = line;
+    return cell_next(&cri->line, ' ', 0, &cri->time) && cell_next(&cri->line, ' ', 0, &stream) &&
+           cell_next(&cri->line, ' ', 0, &cri->tags) && cri->time.len >= 20 &&
+           cri->time.data[10] == 'T' && (text_is(stream, "stdout") || text_is(stream, "stderr")) &&
+           (text_is(cri->tags, "F") || text_is(cri->tags, "P") || text_begins(cri->tags, "F:") ||
+            text_begins(cri->tags, "P:"));
+}
+
+static unsigned score_cri(struct parser *parser, struct text line)
+{
+    struct cri cri;
+    (void)parser;
+    return split_cri(line, &cri) ? 98 : 0;
+}
+
+static enum parsed parse_cri(struct parser *parser, struct text line, const struct outer *outer,
+                             struct flow_record *record)
+{
+    struct cri cri;
+    struct outer inside = wrapped(outer, 0);
+    if (!split_cri(line, &cri)) {
+        return PARSED_FOREIGN;
+    }
+    if (!time_parse(&inside.time_us, cri.time.data, cri.time.len, 0)) {
+        record->doubtful = "the time is no RFC 3339 time";
+        inside.time_us = 0;
+    }
+    if (cri.tags.data[0] == 'P') {
+        return parse_bad(parser, record, "%s", A_PIECE);
+    }
+    record->kept = cri.line.len > 0 && cri.line.data[0] == '{' ? cri.line : record->kept;
+    return parse_line_inside(parser, cri.line, &inside, record);
+}
+
+const struct format FORMAT_CRI = {
+    .name = "cri",
+    .description = "container logs as containerd and CRI-O write them (/var/log/pods)",
+    .score = score_cri,
+    .parse = parse_cri,
 };

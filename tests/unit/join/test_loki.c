@@ -21,12 +21,20 @@ static const struct {
     {"{\"status\":\"success\",\"data\":{\"resultType\":\"streams\",\"result\":[{\"stream\":"
      "{\"job\":\"x\"},\"values\":[[\"1\",\"a\"],[\"2\",\"b\"]]},{\"stream\":{},\"values\":"
      "[[\"3\",\"c\",{\"m\":\"[]\"}]]}],\"stats\":{\"x\":[[1]]}}}",
-     "[\"1\",\"a\"]\n[\"2\",\"b\"]\n[\"3\",\"c\",{\"m\":\"[]\"}]\n", true},
+     "{\"job\":\"x\"}[\"1\",\"a\"]\n{\"job\":\"x\"}[\"2\",\"b\"]\n"
+     "{}[\"3\",\"c\",{\"m\":\"[]\"}]\n",
+     true},
+    /* Labels are those of the stream, if they stand before its entries. */
+    {"{\"data\":{\"stream\":{\"not\":\"these\"},\"result\":[{\"metric\":{\"stream\":{}},\"stream\":"
+     "{\"a\":\"}\\\"{\"},\"values\":[[\"1\",\"a\"]]},{\"values\":[[\"2\",\"b\"]],\"stream\":{"
+     "\"late\":"
+     "\"x\"}},{\"stream\":[],\"values\":[[\"3\",\"c\"]]}]}}",
+     "{\"a\":\"}\\\"{\"}[\"1\",\"a\"]\n[\"2\",\"b\"]\n[\"3\",\"c\"]\n", true},
     {"{\n \"status\": \"success\",\n \"data\": {\n \"result\": [ {\n \"values\": [ [ \"1\",\n "
      "\"a\" ] ], \"stream\": { \"values\": \"x\" } } ] } }\n",
      "[ \"1\",\n \"a\" ]\n", true},
     {"{\"streams\":[{\"stream\":{},\"values\":[[\"1\",\"a\"]]}],\"dropped_entries\":[]}",
-     "[\"1\",\"a\"]\n", true},
+     "{}[\"1\",\"a\"]\n", true},
     /* Several documents. */
     {"{\"data\":{\"result\":[{\"values\":[[\"1\",\"a\"]]}]}}\n"
      "{\"data\":{\"result\":[{\"values\":[[\"2\",\"b\"]]}]}} ",
@@ -68,6 +76,8 @@ static void take(struct loki *loki, const char *text, size_t split, size_t step,
         struct text entry;
         while ((event = loki_next(loki, &entry)) != LOKI_AGAIN && event != LOKI_ERROR) {
             assert_int_equal(event, LOKI_ENTRY);
+            struct text labels = loki_labels(loki);
+            buf_add(out, labels.data, labels.len);
             buf_add(out, entry.data, entry.len);
             buf_char(out, '\n');
         }
@@ -124,6 +134,32 @@ static void an_entry_that_is_too_long_is_passed_over(void **state)
     buf_fini(&text);
 }
 
+static void labels_that_are_too_long_are_done_without(void **state)
+{
+    struct buf text = {0};
+    struct loki loki;
+    struct text entry;
+    (void)state;
+    buf_str(&text, "{\"streams\":[{\"stream\":{\"x\":\"");
+    for (int i = 0; i < LOKI_LABELS_MAX; i++) {
+        buf_char(&text, 'x');
+    }
+    buf_str(
+        &text,
+        "\"},\"values\":[[\"1\",\"a\"]]},{\"stream\":{\"y\":\"\"},\"values\":[[\"2\",\"b\"]]}]}");
+    loki_init(&loki);
+    loki_push(&loki, text.data, text.len);
+    assert_int_equal(loki_next(&loki, &entry), LOKI_ENTRY);
+    assert_null(loki_labels(&loki).data);
+    assert_int_equal(loki.stream, 1);
+    assert_int_equal(loki_next(&loki, &entry), LOKI_ENTRY);
+    assert_int_equal(loki_labels(&loki).len, strlen("{\"y\":\"\"}"));
+    assert_int_equal(loki.stream, 2);
+    assert_true(loki.labels.cap <= 2 * LOKI_LABELS_MAX);
+    loki_fini(&loki);
+    buf_fini(&text);
+}
+
 static void depth_is_bounded(void **state)
 {
     char text[LOKI_DEPTH_MAX + 2] = "{";
@@ -173,6 +209,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(entries_come_out_whatever_the_split),
         cmocka_unit_test(an_entry_that_is_too_long_is_passed_over),
+        cmocka_unit_test(labels_that_are_too_long_are_done_without),
         cmocka_unit_test(depth_is_bounded),
         cmocka_unit_test(a_response_is_known_by_its_beginning),
     };

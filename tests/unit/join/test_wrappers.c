@@ -91,7 +91,106 @@ static const struct line LINES[] = {
     {&FORMAT_LOGCLI, "{\"line\":\"" PACKET "\",\"timestamp\":\"noon\"}",
      IS "never unjoinable no-time"},
     {&FORMAT_LOGCLI, "{\"line\":\"" PACKET "\"}", "bad: not a logcli record"},
+
+    /* Docker's json-file */
+    {&FORMAT_DOCKER,
+     "{\"log\":\"" HUBBLE
+     "\\n\",\"stream\":\"stdout\",\"time\":\"2026-05-22T10:00:01.123456789Z\"}",
+     "hubble ? 192.0.2.7 > 198.51.100.9 unknown unknown 2026-05-22T10:00:00.000000Z"},
+    {&FORMAT_DOCKER,
+     "{\"log\":\"" PACKET "\\r\\n\",\"stream\":\"stderr\",\"attrs\":{\"tag\":\"x\"},"
+     "\"time\":\"2026-05-22T10:00:01.123456789Z\"}",
+     IS AT},
+    {&FORMAT_DOCKER, "{\"log\":\"" PACKET "\",\"stream\":\"stdout\",\"time\":\"noon\"}",
+     IS "never unjoinable no-time"},
+    {&FORMAT_DOCKER,
+     "{\"log\":\"level=info "
+     "msg=started\\n\",\"stream\":\"stderr\",\"time\":\"2026-05-22T10:00:01Z\"}",
+     "skip not-a-flow"},
+    {&FORMAT_DOCKER, "{\"log\":\"\",\"stream\":\"stderr\",\"time\":\"2026-05-22T10:00:01Z\"}",
+     "skip not-a-flow"},
+    {&FORMAT_DOCKER, "{\"log\":\"\\q\",\"stream\":\"stderr\",\"time\":\"2026-05-22T10:00:01Z\"}",
+     "bad: \"log\" has an escape that is none"},
+    {&FORMAT_DOCKER, "{\"log\":\"x\",\"stream\":\"file\",\"time\":\"2026-05-22T10:00:01Z\"}",
+     "bad: not a docker record"},
+
+    /* containerd, CRI-O */
+    {&FORMAT_CRI, "2026-05-22T10:00:01.123456789Z stdout F " PACKET, IS AT},
+    {&FORMAT_CRI, "2026-05-22T12:00:01.123456789+02:00 stderr F:x " PACKET, IS AT},
+    {&FORMAT_CRI,
+     "2026-05-22T10:00:01.123456789Z stdout F {\"flow\":{\"IP\":{\"source\":\"192.0.2.7\","
+     "\"destination\":\"198.51.100.9\"}}}",
+     "hubble ? 192.0.2.7 > 198.51.100.9 unknown unknown " AT},
+    {&FORMAT_CRI, "2026-13-22T10:00:01.123456789Z stdout F " PACKET, IS "never unjoinable no-time"},
+    {&FORMAT_CRI, "2026-05-22T10:00:01.123456789Z stdout F started", "skip not-a-flow"},
+    {&FORMAT_CRI, "2026-05-22T10:00:01.123456789Z stdout F ", "skip not-a-flow"},
+    {&FORMAT_CRI, "2026-05-22T10:00:01.123456789Z stdout P " PACKET,
+     "bad: a piece of a line that the container runtime has cut at 16 KiB"},
+    {&FORMAT_CRI, "2026-05-22T10:00:01.123456789Z stdout F", "skip not-a-flow"},
+    {&FORMAT_CRI, "2026-05-22T10:00:01.123456789Z stdout", "bad: not a cri record"},
+    {&FORMAT_CRI, "2026-05-22T10:00:01.123456789Z stdin F x", "bad: not a cri record"},
+    {&FORMAT_CRI, PACKET, "bad: not a cri record"},
 };
+
+static void a_piece_of_a_docker_line_is_told_from_a_whole_one(void **state)
+{
+    static const char *const ENDS[] = {"", "\\n"};
+    char line[20000];
+    char piece[16 * 1024 + 1];
+    struct flow_lines lines;
+    (void)state;
+    memset(piece, 'x', sizeof(piece) - 1);
+    piece[sizeof(piece) - 1] = '\0';
+    flow_lines_init(&lines, NULL, 0);
+    for (size_t i = 0; i < 2; i++) {
+        int len =
+            snprintf(line, sizeof(line),
+                     "{\"log\":\"%s%s\",\"stream\":\"stdout\",\"time\":\"2026-05-22T10:00:01Z\"}",
+                     piece, ENDS[i]);
+        assert_string_equal(
+            flow_lines_text(flow_lines_parse(&lines, &FORMAT_DOCKER, line, (size_t)len)),
+            i == 0 ? "bad: a piece of a line that the container runtime has cut at 16 KiB"
+                   : "skip not-a-flow");
+    }
+    flow_lines_fini(&lines);
+}
+
+/* Whatever the lines before were. */
+static void what_is_in_a_wrapper_is_told_line_by_line(void **state)
+{
+    static const char *const INSIDE[] = {
+        PACKET,
+        "{\"flow\":{\"IP\":{\"source\":\"192.0.2.7\",\"destination\":\"198.51.100.9\"}}}",
+        "{\"event\":\"x\"}",
+        "{not json",
+        "2026-05-22T10:00:01Z host sshd[7]: session opened",
+        "2026-05-22T10:00:01Z stdout F " PACKET,
+    };
+    enum { COUNT = sizeof(INSIDE) / sizeof(INSIDE[0]) };
+    char first[COUNT][256];
+    (void)state;
+    for (size_t before = 0; before <= COUNT; before++) {
+        struct flow_lines lines;
+        char line[512];
+        flow_lines_init(&lines, NULL, INT64_C(1780000000000000));
+        for (size_t i = 0; i < COUNT; i++) {
+            if (before < COUNT) {
+                snprintf(line, sizeof(line), "2026-05-22T10:00:01Z stdout F %s", INSIDE[before]);
+                flow_lines_parse(&lines, &FORMAT_CRI, line, strlen(line));
+            }
+            snprintf(line, sizeof(line), "2026-05-22T10:00:01Z stdout F %s", INSIDE[i]);
+            const char *text =
+                flow_lines_text(flow_lines_parse(&lines, &FORMAT_CRI, line, strlen(line)));
+            if (before == 0) {
+                snprintf(first[i], sizeof(first[i]), "%s", text);
+            }
+            assert_string_equal(text, first[i]);
+        }
+        flow_lines_fini(&lines);
+    }
+    assert_string_equal(first[3], "skip not-a-flow");
+    assert_string_equal(first[4], "skip not-a-flow");
+}
 
 static void wrapped_lines_are_read_with_the_best_time_there_is(void **state)
 {
@@ -197,6 +296,8 @@ static void a_line_of_another_format_is_read_as_what_it_is(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_piece_of_a_docker_line_is_told_from_a_whole_one),
+        cmocka_unit_test(what_is_in_a_wrapper_is_told_line_by_line),
         cmocka_unit_test(wrapped_lines_are_read_with_the_best_time_there_is),
         cmocka_unit_test(wrappers_without_end_are_refused),
         cmocka_unit_test(what_inline_keeps_is_the_json_record),
