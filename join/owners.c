@@ -765,8 +765,8 @@ uint64_t owners_list_begin(struct owners *owners)
     return list;
 }
 
-int owners_list_end(struct owners *owners, uint64_t list, const char *cluster, enum owner_kind kind,
-                    const char *namespace, int64_t at_us)
+int owners_list_end(struct owners *owners, uint64_t since, uint64_t list, const char *cluster,
+                    enum owner_kind kind, const char *namespace, int64_t at_us)
 {
     int err = 0;
     pthread_rwlock_wrlock(&owners->lock);
@@ -774,7 +774,8 @@ int owners_list_end(struct owners *owners, uint64_t list, const char *cluster, e
         struct interval *interval = owners->intervals[i];
         const struct owner *owner = &interval->span->owner;
         if (owner->to_us == OWNER_OPEN && !owner->hint && owner->kind == kind &&
-            interval->object->list < list && strcmp(owner->cluster, cluster) == 0 &&
+            interval->object->list >= since && interval->object->list < list &&
+            strcmp(owner->cluster, cluster) == 0 &&
             (namespace == NULL || strcmp(owner->namespace, namespace) == 0)) {
             int64_t to_us = at_us > interval->seen_us ? at_us : interval->seen_us;
             to_us = to_us > owner->from_us ? to_us : owner->from_us + 1;

@@ -97,9 +97,10 @@ int owners_observe(struct owners *owners, const struct owner_fact *fact);
 /* A list: what is observed between begin and end was in it. */
 uint64_t owners_list_begin(struct owners *owners);
 /* Ends the interval of each object of that kind (and namespace, unless NULL) that was not observed
- * since `list` began. `at_us` is when the list was made. Returns 0 or -ENOMEM. */
-int owners_list_end(struct owners *owners, uint64_t list, const char *cluster, enum owner_kind kind,
-                    const char *namespace, int64_t at_us);
+ * since `list` began, but was at all (`since` 0) or since the list `since` began. `at_us` is when
+ * the list was made. Returns 0 or -ENOMEM. */
+int owners_list_end(struct owners *owners, uint64_t since, uint64_t list, const char *cluster,
+                    enum owner_kind kind, const char *namespace, int64_t at_us);
 
 /* Takes an interval that was kept elsewhere, number and version left out. Returns as
  * owners_observe. */

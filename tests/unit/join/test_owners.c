@@ -176,7 +176,7 @@ static int tell(struct owners *owners, const struct fact *fact, uint64_t *list)
         return 0;
     }
     if (fact->what == LIST_ENDS) {
-        return owners_list_end(owners, *list, "prod", OWNER_POD, NULL, time_of(fact->at));
+        return owners_list_end(owners, 0, *list, "prod", OWNER_POD, NULL, time_of(fact->at));
     }
     const char *id = fact->name;
     enum owner_kind kind = OWNER_POD;
