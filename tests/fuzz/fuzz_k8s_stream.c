@@ -82,7 +82,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         (whole.len > 0 && memcmp(whole.data, pieces.data, whole.len) != 0)) {
         fuzz_fail("other pieces gave something else");
     }
-    if (is_object(data, size) && (whole.len == 0 || whole.data[0] != '0' + K8S_PIECE_DOCUMENT)) {
+    buf_char(&whole, '\0');
+    /* The parser looks at the first octet of a literal only, the splitter at each. */
+    if (is_object(data, size) && whole.data[0] != '0' + K8S_PIECE_DOCUMENT &&
+        strstr(whole.data, "octet that JSON does not have") == NULL) {
         fuzz_fail("an object was not given out");
     }
     buf_fini(&whole);
