@@ -13,10 +13,10 @@
  * the server's Retry-After.
  *
  * What the consumer may rely on: an object is gone when it is DELETED, or when it is not among
- * those LISTED between K8S_LIST_BEGIN and K8S_LIST_END. A list that is begun anew before its end is
- * to be forgotten. Between lists nothing is missed: events come in order, though after a broken
- * watch one may come twice. While the API cannot be reached nothing is said, and
- * k8s_status.heard_us grows old.
+ * those LISTED (once or more often) between K8S_LIST_BEGIN and K8S_LIST_END. A list that is begun
+ * anew before its end is to be forgotten. Between lists nothing is missed: events come in order,
+ * though after a broken watch one may come twice. While the API cannot be reached nothing is said,
+ * and k8s_status.heard_us grows old.
  *
  * Threads: a reflector belongs to one thread at a time.
  */
@@ -66,7 +66,7 @@ struct k8s_status {
     uint64_t lists;   /* begun */
     uint64_t events;  /* without bookmarks */
     uint64_t failures;
-    uint64_t too_long; /* objects skipped because of their size */
+    uint64_t too_long;  /* objects skipped because of their size */
     struct why problem; /* of the last request that failed; "" once one succeeds */
 };
 
@@ -101,7 +101,7 @@ int k8s_reflect_push(struct k8s_reflect *reflect, const char *bytes, size_t len,
                      int64_t monotonic_us, int64_t wall_us);
 /* The request ended. `what` says why a broken one did, for a person; else NULL. */
 void k8s_reflect_end(struct k8s_reflect *reflect, enum k8s_end end, const char *what,
-                     int64_t monotonic_us, int64_t wall_us);
+                     int64_t monotonic_us);
 
 /* Lives as long as the reflector and changes with it. */
 const struct k8s_status *k8s_reflect_look(const struct k8s_reflect *reflect);
