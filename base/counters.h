@@ -23,6 +23,17 @@
 #define RCODE_NAME "whither_dns_answers_total"
 #define RCODE_HELP "Responses to clients, by response code."
 
+#define HEARD_NAME "whither_kubernetes_last_timestamp_seconds"
+#define HEARD_HELP "When the Kubernetes API last said something of a kind; 0: never asked."
+#define LISTS_NAME "whither_kubernetes_lists_total"
+#define LISTS_HELP "Times all objects of a kind were listed."
+#define EVENTS_NAME "whither_kubernetes_events_total"
+#define EVENTS_HELP "Changes of objects that the watch reported."
+#define FAILURES_NAME "whither_kubernetes_failures_total"
+#define FAILURES_HELP "Requests to the Kubernetes API that failed."
+#define TOO_LONG_NAME "whither_kubernetes_objects_skipped_total"
+#define TOO_LONG_HELP "Objects of more than 4 MiB, which are not read."
+
 #define COUNTERS(X)                                                                                \
     X(COUNT_FRAME_ANSWER, FRAMES_NAME, "result=\"answer\"", false, FRAMES_HELP)                    \
     X(COUNT_FRAME_ASKED, FRAMES_NAME, "result=\"no-address\"", false, FRAMES_HELP)                 \
@@ -58,6 +69,21 @@
       "Batches beyond this stop the reading of connections.")                                      \
     X(COUNT_QUEUE_PAUSES, "whither_queue_pauses_total", "", false,                                 \
       "Times reading stopped because the queue was full.")                                         \
+    X(COUNT_PODS_HEARD, HEARD_NAME, "kind=\"pods\"", true, HEARD_HELP)                             \
+    X(COUNT_SERVICES_HEARD, HEARD_NAME, "kind=\"services\"", true, HEARD_HELP)                     \
+    X(COUNT_NODES_HEARD, HEARD_NAME, "kind=\"nodes\"", true, HEARD_HELP)                           \
+    X(COUNT_PODS_LISTS, LISTS_NAME, "kind=\"pods\"", false, LISTS_HELP)                            \
+    X(COUNT_SERVICES_LISTS, LISTS_NAME, "kind=\"services\"", false, LISTS_HELP)                    \
+    X(COUNT_NODES_LISTS, LISTS_NAME, "kind=\"nodes\"", false, LISTS_HELP)                          \
+    X(COUNT_PODS_EVENTS, EVENTS_NAME, "kind=\"pods\"", false, EVENTS_HELP)                         \
+    X(COUNT_SERVICES_EVENTS, EVENTS_NAME, "kind=\"services\"", false, EVENTS_HELP)                 \
+    X(COUNT_NODES_EVENTS, EVENTS_NAME, "kind=\"nodes\"", false, EVENTS_HELP)                       \
+    X(COUNT_PODS_FAILURES, FAILURES_NAME, "kind=\"pods\"", false, FAILURES_HELP)                   \
+    X(COUNT_SERVICES_FAILURES, FAILURES_NAME, "kind=\"services\"", false, FAILURES_HELP)           \
+    X(COUNT_NODES_FAILURES, FAILURES_NAME, "kind=\"nodes\"", false, FAILURES_HELP)                 \
+    X(COUNT_PODS_TOO_LONG, TOO_LONG_NAME, "kind=\"pods\"", false, TOO_LONG_HELP)                   \
+    X(COUNT_SERVICES_TOO_LONG, TOO_LONG_NAME, "kind=\"services\"", false, TOO_LONG_HELP)           \
+    X(COUNT_NODES_TOO_LONG, TOO_LONG_NAME, "kind=\"nodes\"", false, TOO_LONG_HELP)                 \
     X(COUNT_LAST_FRAME, "whither_dnstap_last_timestamp_seconds", "", true,                         \
       "When frames were received last.")
 

@@ -22,10 +22,7 @@
 #define CONTINUE_MAX (64 * 1024)
 #define PROBLEM_BODY_MAX (16 * 1024)
 
-/* Until a response begins, and between the octets of a list: the server itself gives up a list
- * after a minute. */
 #define ANSWER_US (70 * US_PER_S)
-/* Between the octets of a watch: a bookmark comes every minute. */
 #define SILENCE_US (150 * US_PER_S)
 /* How long the server is asked to keep a watch, and how much later it is given up. */
 #define WATCH_MIN_S 240
@@ -48,6 +45,8 @@ struct k8s_reflect {
     k8s_object_fn fn;
     void *ctx;
     uint64_t seed;
+    int64_t answer_us;
+    int64_t silence_us;
     struct k8s_status status;
     struct k8s_stream *stream;
     struct json_parser *parser;
@@ -114,6 +113,7 @@ int k8s_reflect_new(struct k8s_reflect **out, enum k8s_kind kind, uint64_t seed,
     reflect->fn = fn;
     reflect->ctx = ctx;
     reflect->seed = seed | 1;
+    k8s_reflect_set_patience(reflect, ANSWER_US, SILENCE_US);
     reflect->next_page.max = CONTINUE_MAX;
     reflect->body.max = PROBLEM_BODY_MAX;
     int err = make(reflect);
@@ -140,6 +140,12 @@ void k8s_reflect_free(struct k8s_reflect **out)
     buf_fini(&reflect->next_page);
     buf_fini(&reflect->body);
     free(reflect);
+}
+
+void k8s_reflect_set_patience(struct k8s_reflect *reflect, int64_t answer_us, int64_t silence_us)
+{
+    reflect->answer_us = answer_us;
+    reflect->silence_us = silence_us;
 }
 
 int64_t k8s_reflect_due_us(const struct k8s_reflect *reflect)
@@ -234,7 +240,7 @@ int k8s_reflect_begin(struct k8s_reflect *reflect, int64_t monotonic_us, struct 
     reflect->http = 0;
     reflect->retry_after_us = 0;
     reflect->began_us = monotonic_us;
-    reflect->deadline_us = monotonic_us + ANSWER_US;
+    reflect->deadline_us = monotonic_us + reflect->answer_us;
     reflect->progress = reflect->gone = reflect->damaged = false;
     reflect->err = 0;
     reflect->said.text[0] = '\0';
@@ -393,7 +399,7 @@ void k8s_reflect_status(struct k8s_reflect *reflect, long status, int64_t retry_
         reflect->status.state = reflect->watching ? K8S_STATE_WATCHING : K8S_STATE_LISTING;
     }
     if (reflect->watching) {
-        reflect->deadline_us += SILENCE_US - ANSWER_US;
+        reflect->deadline_us += reflect->silence_us - reflect->answer_us;
     }
 }
 
@@ -401,7 +407,8 @@ int k8s_reflect_push(struct k8s_reflect *reflect, const char *bytes, size_t len,
                      int64_t monotonic_us, int64_t wall_us)
 {
     reflect->wall_us = wall_us;
-    reflect->deadline_us = monotonic_us + (reflect->watching ? SILENCE_US : ANSWER_US);
+    reflect->deadline_us =
+        monotonic_us + (reflect->watching ? reflect->silence_us : reflect->answer_us);
     if (reflect->watching && reflect->deadline_us > reflect->last_us) {
         reflect->deadline_us = reflect->last_us;
     }

@@ -84,6 +84,11 @@ int k8s_reflect_new(struct k8s_reflect **reflect, enum k8s_kind kind, uint64_t s
                     k8s_object_fn fn, void *ctx);
 void k8s_reflect_free(struct k8s_reflect **reflect);
 
+/* How long a response may say nothing before it counts as stalled: before it begins and inside of
+ * a list (70 s, as the server itself gives up a list after a minute), and inside of a watch (150 s,
+ * as there is a bookmark every minute). */
+void k8s_reflect_set_patience(struct k8s_reflect *reflect, int64_t answer_us, int64_t silence_us);
+
 /* When the next request is to be made, on the monotonic clock; 0: at once. Between requests only.
  */
 int64_t k8s_reflect_due_us(const struct k8s_reflect *reflect);

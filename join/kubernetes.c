@@ -34,6 +34,7 @@ struct watcher {
     bool answered; /* the reflector knows the status */
     char error[CURL_ERROR_SIZE];
     struct k8s_status seen; /* as of the last look, for the log and the counters */
+    bool warned;            /* the log says that something is wrong */
     struct log_limit limit;
 };
 
@@ -113,13 +114,14 @@ static int make_headers(struct watcher *watcher, struct why *why)
 static void log_change(struct watcher *watcher, const struct k8s_status *now)
 {
     uint32_t suppressed;
-    bool said = watcher->seen.problem.text[0] != '\0';
     if (now->failures != watcher->seen.failures &&
         log_limit_pass(&watcher->limit, clock_monotonic_us(), &suppressed)) {
         log_warn("%s (%" PRIu64 " failures so far)", now->problem.text, now->failures);
+        watcher->warned = true;
     } else if (now->complete && !watcher->seen.complete) {
         log_info("all %s are listed and watched", k8s_kind_name(watcher->kind));
-    } else if (said && now->problem.text[0] == '\0') {
+    } else if (watcher->warned && now->problem.text[0] == '\0') {
+        watcher->warned = false;
         log_info("%s: the Kubernetes API answers again", k8s_kind_name(watcher->kind));
     }
 }
@@ -169,9 +171,9 @@ static size_t on_write(char *bytes, size_t size, size_t count, void *ctx)
 {
     struct watcher *watcher = ctx;
     size_t len = size * count;
-    return k8s_reflect_push(watcher->reflect, bytes, len, clock_monotonic_us(), clock_now_us()) == 0
-               ? len
-               : CURL_WRITEFUNC_ERROR;
+    int err = k8s_reflect_push(watcher->reflect, bytes, len, clock_monotonic_us(), clock_now_us());
+    show(watcher);
+    return err == 0 ? len : CURL_WRITEFUNC_ERROR;
 }
 
 /* The empty line that ends the headers: only now is Retry-After known. */
@@ -182,7 +184,8 @@ static size_t on_header(char *bytes, size_t size, size_t count, void *ctx)
     curl_off_t retry_after_s = 0;
     size_t len = size * count;
     curl_easy_getinfo(watcher->curl, CURLINFO_RESPONSE_CODE, &status);
-    if (len > 0 && (bytes[0] == '\r' || bytes[0] == '\n') && status >= 200) {
+    if (!watcher->answered && len > 0 && (bytes[0] == '\r' || bytes[0] == '\n') && status >= 200) {
+        watcher->answered = true;
         curl_easy_getinfo(watcher->curl, CURLINFO_RETRY_AFTER, &retry_after_s);
         k8s_reflect_status(watcher->reflect, status, retry_after_s);
         show(watcher);
@@ -220,6 +223,7 @@ static void begin(struct watcher *watcher)
     int err = k8s_reflect_begin(watcher->reflect, clock_monotonic_us(), &target);
     buf_char(&target, '\0');
     watcher->error[0] = '\0';
+    watcher->answered = false;
     err = err == 0 ? target.err : err;
     err = err == 0 ? set_up_request(watcher, target.data, &why) : err;
     buf_fini(&target);
@@ -250,9 +254,9 @@ static void end_finished(struct kubernetes *kubernetes)
         CURLcode code = message->data.result;
         curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &watcher);
         end(watcher, code == CURLE_OK ? K8S_END_WHOLE : K8S_END_BROKEN,
-            code == CURLE_OK              ? NULL
+            code == CURLE_OK            ? NULL
             : watcher->error[0] != '\0' ? watcher->error
-                                          : curl_easy_strerror(code));
+                                        : curl_easy_strerror(code));
     }
 }
 
@@ -273,7 +277,6 @@ static int tend(struct kubernetes *kubernetes)
             int64_t wait_us = k8s_reflect_due_us(watcher->reflect) - now_us;
             nap_us = wait_us < nap_us ? wait_us : nap_us;
         }
-        show(watcher);
     }
     return nap_us < 0 ? 0 : (int)(nap_us / 1000) + 1;
 }
@@ -295,15 +298,21 @@ static void *run(void *arg)
 
 /* ---- Start and end ---- */
 
-static int set_up_watcher(struct kubernetes *kubernetes, enum k8s_kind kind)
+static int set_up_watcher(struct kubernetes *kubernetes, enum k8s_kind kind,
+                          const struct kubernetes_options *options)
 {
     struct watcher *watcher = &kubernetes->watchers[kind];
     watcher->kubernetes = kubernetes;
     watcher->kind = kind;
     watcher->limit = (struct log_limit){.interval_us = US_PER_MIN, .burst = 2};
     watcher->curl = curl_easy_init();
-    if (watcher->curl == NULL) {
+    uint64_t seed = (uint64_t)clock_now_us() + (uint64_t)kind * 977;
+    int err = k8s_reflect_new(&watcher->reflect, kind, seed, options->fn, options->ctx);
+    if (err != 0 || watcher->curl == NULL) {
         return -ENOMEM;
+    }
+    if (options->silence_us != 0) {
+        k8s_reflect_set_patience(watcher->reflect, options->silence_us, options->silence_us);
     }
     CURL *curl = watcher->curl;
     curl_easy_setopt(curl, CURLOPT_PRIVATE, watcher);
@@ -364,12 +373,8 @@ static int set_up(struct kubernetes *kubernetes, const struct kubernetes_options
     }
     int err = read_token(token_file, &token, why);
     buf_fini(&token);
-    uint64_t seed = (uint64_t)clock_now_us();
     for (int kind = 0; kind < K8S_KINDS && err == 0; kind++) {
-        err = set_up_watcher(kubernetes, (enum k8s_kind)kind);
-        err = err == 0 ? k8s_reflect_new(&kubernetes->watchers[kind].reflect, (enum k8s_kind)kind,
-                                         seed + (uint64_t)kind * 977, options->fn, options->ctx)
-                       : err;
+        err = set_up_watcher(kubernetes, (enum k8s_kind)kind, options);
     }
     return err;
 }

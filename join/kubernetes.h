@@ -27,6 +27,7 @@ struct kubernetes_options {
     const char *server;
     const char *token_file; /* NULL: KUBERNETES_TOKEN_FILE */
     const char *ca_file;    /* NULL: KUBERNETES_CA_FILE */
+    int64_t silence_us;     /* how long a response may say nothing; 0: as k8s_reflect has it */
     k8s_object_fn fn;       /* must not block for long: the API drops watchers that do not read */
     void *ctx;
 };
