@@ -33,7 +33,7 @@ static uint64_t hash_answer(const struct answer *answer, uint64_t seed)
         hash = XXH3_64bits_withSeed(answer->chain[i], name_wire_len(answer->chain[i]), hash);
     }
     hash = XXH3_64bits_withSeed(answer->v4, (size_t)answer->v4_count * 4, hash);
-    return XXH3_64bits_withSeed(answer->v6, (size_t)answer->v6_count * 16, hash);
+    return XXH3_64bits_withSeed(answer->v6, (size_t)answer->v6_count * 16, hash) + answer->source;
 }
 
 static void put_answer(struct buf *buf, const struct answer *answer)
@@ -41,6 +41,10 @@ static void put_answer(struct buf *buf, const struct answer *answer)
     json_name_member(buf, "asked", answer->asked);
     buf_str(buf, ",\"via\":\"");
     buf_str(buf, via_name(answer->via == ANSWER_VIA_SRV ? VIA_SRV : VIA_CLIENT));
+    if (answer->source != ANSWER_FROM_DNSTAP) {
+        buf_str(buf, "\",\"source\":\"");
+        buf_str(buf, answer_source_name(answer->source));
+    }
     buf_str(buf, "\",\"chain\":[");
     for (uint8_t i = 0; i < answer->chain_count; i++) {
         buf_str(buf, i == 0 ? "" : ",");

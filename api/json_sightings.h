@@ -11,6 +11,8 @@
  *
  *   {"address","asked","via","chain":[…],"clients","clients_at_least","last","expiry","count"}
  *
+ * with "source" after "via" where it was not dnstap that saw it.
+ *
  * Threads: as the view.
  */
 #pragma once

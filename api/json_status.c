@@ -54,6 +54,8 @@ static bool on_stream(void *ctx, const struct store_stream *stream)
 {
     static const char *const ENDS[] = {
         [STREAM_OPEN] = "open", [STREAM_STOPPED] = "stopped", [STREAM_CUT] = "cut"};
+    static const char *const KINDS[] = {
+        [STREAM_LIVE] = "live", [STREAM_CAPTURE] = "capture", [STREAM_PARTIAL] = "partial"};
     struct list *list = ctx;
     bool open = stream->end == STREAM_OPEN;
     bool touches =
@@ -63,7 +65,7 @@ static bool on_stream(void *ctx, const struct store_stream *stream)
         return true;
     }
     struct buf *buf = list->buf;
-    json_text_member(buf, "{\"kind\":", stream->kind == STREAM_CAPTURE ? "capture" : "live");
+    json_text_member(buf, "{\"kind\":", KINDS[stream->kind]);
     json_text_member(buf, ",\"end\":", ENDS[stream->end]);
     json_text_member(buf, ",\"cluster\":", stream->cluster);
     json_text_member(buf, ",\"identity\":", stream->identity);

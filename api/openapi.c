@@ -186,6 +186,7 @@ const char OPENAPI[] = DOCUMENT(
      "count": {"type": "integer"},
      "chain": {"type": "array", "items": {"type": "string"}},
      "via": {"enum": ["client", "cname", "late", "shared", "srv"]},
+     "source": {"$ref": "#/components/schemas/Source"},
      "clients": {"type": "integer", "description": "with via shared: different clients that got it"}}},
    "Lookup": {
     "type": "object",
@@ -200,12 +201,14 @@ const char OPENAPI[] = DOCUMENT(
      "candidates": {"type": "array", "items": {"$ref": "#/components/schemas/Candidate"}},
      "left_out": {"type": "integer"},
      "domain": {"type": ["string", "null"]}}},
+   "Source": {"enum": ["hubble", "zeek", "suricata"], "description": "who saw it where it was not dnstap"},
    "Sighting": {
     "type": "object",
     "properties": {
      "client": {"type": "string"},
      "asked": {"type": "string"},
      "via": {"enum": ["client", "srv"]},
+     "source": {"$ref": "#/components/schemas/Source"},
      "chain": {"type": "array", "items": {"type": "string"}},
      "addresses": {"type": "array", "items": {"type": "string"}, "maxItems": 64},
      "addresses_left_out": {"type": "integer"},
@@ -236,6 +239,7 @@ const char OPENAPI[] = DOCUMENT(
        "address": {"type": "string"},
        "asked": {"type": "string"},
        "via": {"enum": ["client", "srv"]},
+       "source": {"$ref": "#/components/schemas/Source"},
        "chain": {"type": "array", "items": {"type": "string"}},
        "clients": {"type": "integer"},
        "clients_at_least": {"type": "boolean", "description": "counting stopped there"},
@@ -246,7 +250,7 @@ const char OPENAPI[] = DOCUMENT(
    "Stream": {
     "type": "object",
     "properties": {
-     "kind": {"enum": ["live", "capture"]},
+     "kind": {"enum": ["live", "capture", "partial"], "description": "partial: it sees some of the answers and covers no time"},
      "end": {"enum": ["open", "stopped", "cut"]},
      "cluster": {"type": "string"},
      "identity": {"type": "string"},

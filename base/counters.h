@@ -20,6 +20,8 @@
 #define FRAMES_HELP "Frames received, by what became of them."
 #define REFUSED_NAME "whither_dnstap_connections_refused_total"
 #define REFUSED_HELP "Connections closed by this side, by reason."
+#define FLOW_DNS_NAME "whither_flow_dns_records_total"
+#define FLOW_DNS_HELP "DNS responses among flow records, by what became of them."
 #define RCODE_NAME "whither_dns_answers_total"
 #define RCODE_HELP "Responses to clients, by response code."
 
@@ -51,6 +53,9 @@
     X(COUNT_RCODE_SERVFAIL, RCODE_NAME, "rcode=\"SERVFAIL\"", false, RCODE_HELP)                   \
     X(COUNT_RCODE_REFUSED, RCODE_NAME, "rcode=\"REFUSED\"", false, RCODE_HELP)                     \
     X(COUNT_RCODE_OTHER, RCODE_NAME, "rcode=\"other\"", false, RCODE_HELP)                         \
+    X(COUNT_FLOW_DNS_ANSWER, FLOW_DNS_NAME, "result=\"answer\"", false, FLOW_DNS_HELP)             \
+    X(COUNT_FLOW_DNS_ASKED, FLOW_DNS_NAME, "result=\"no-address\"", false, FLOW_DNS_HELP)          \
+    X(COUNT_FLOW_DNS_REFUSED, FLOW_DNS_NAME, "result=\"refused\"", false, FLOW_DNS_HELP)           \
     X(COUNT_TRUNCATED, "whither_dns_truncated_total", "", false,                                   \
       "Responses to clients with the TC flag.")                                                    \
     X(COUNT_CONNECTIONS, "whither_dnstap_connections", "", true, "Connections open now.")          \

@@ -14,8 +14,8 @@
 
 #include "base/clock.h"
 #include "cli/answers_remote.h"
+#include "cli/load.h"
 #include "cli/source.h"
-#include "collector/ingest.h"
 
 /* What each thread may remember of the index: some 200,000 pairs of client and address. */
 #define MEMO_BYTES ((size_t)64 * 1024 * 1024)
@@ -105,22 +105,31 @@ static int make_dir(struct answers *answers, struct why *why)
     return err;
 }
 
+static void on_doubt(void *ctx, const char *text)
+{
+    struct answers *answers = ctx;
+    answers->doubtful = true;
+    if (!answers->settings->quiet) {
+        fprintf(stderr, "whither join: %s\n", text);
+    }
+}
+
 static int load(struct answers *answers, struct ingest *ingest, const char *path, struct why *why)
 {
-    struct capture_options options = {.cluster = answers->settings->cluster, .peer = path};
-    struct capture_summary summary;
-    struct why what = {""};
-    int err = ingest_file(ingest, path, &options, &summary, &what);
-    if (err == W_ESYNTAX) {
-        if (!answers->settings->quiet) {
-            fprintf(stderr, "whither join: %s: %s\n", path, what.text);
-        }
-        answers->doubtful = true;
-        return 0;
+    const struct load_options options = {
+        .capture = {.cluster = answers->settings->cluster, .peer = path},
+        .warn = on_doubt,
+        .warn_ctx = answers,
+    };
+    struct load_result result;
+    int err = load_file(ingest, &options, &result, why);
+    if (err == W_ESYNTAX || err == W_EDAMAGED) {
+        /* What is whole before is used. */
+        on_doubt(answers, why->text);
+        why->text[0] = '\0';
+        err = 0;
     }
-    return err == 0
-               ? 0
-               : why_set(why, err, "%s: %s", path, what.text[0] != '\0' ? what.text : err_str(err));
+    return err;
 }
 
 static int open_captures(struct answers *answers, struct why *why)

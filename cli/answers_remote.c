@@ -17,7 +17,7 @@ enum { LINE_MAX_LEN = 4 * 1024 * 1024 };
 enum { VERDICT, REASON, OWNER_KNOWN, COVERAGE, AMBIGUOUS, LEFT_OUT, ERROR, CANDIDATES };
 enum { POINTERS = CANDIDATES + ATTRIBUTE_CANDIDATES_MAX };
 
-enum { NAME, ASKED, LIVE, LAST, TTL, COUNT, CLIENTS, VIA, CHAIN };
+enum { NAME, ASKED, LIVE, LAST, TTL, COUNT, CLIENTS, VIA, SOURCE, CHAIN };
 enum { CANDIDATE_POINTERS = CHAIN + ANSWER_CHAIN_MAX };
 
 struct remote_answers {
@@ -49,8 +49,9 @@ static int make_paths(struct remote_answers *answers)
         [ERROR] = "/error/message",
     };
     static const char *const CANDIDATE[] = {
-        [NAME] = "/name", [ASKED] = "/asked", [LIVE] = "/live",       [LAST] = "/last",
-        [TTL] = "/ttl_s", [COUNT] = "/count", [CLIENTS] = "/clients", [VIA] = "/via",
+        [NAME] = "/name",       [ASKED] = "/asked", [LIVE] = "/live",
+        [LAST] = "/last",       [TTL] = "/ttl_s",   [COUNT] = "/count",
+        [CLIENTS] = "/clients", [VIA] = "/via",     [SOURCE] = "/source",
     };
     char texts[POINTERS][24];
     const char *pointers[POINTERS];
@@ -189,6 +190,11 @@ static bool read_candidate(struct remote_answers *answers, struct text text,
     out->via = VIA_CLIENT;
     for (int via = VIA_CLIENT; via <= VIA_SRV; via++) {
         out->via = is(&values[VIA], via_name((enum via)via)) ? (enum via)via : out->via;
+    }
+    out->source = ANSWER_FROM_DNSTAP;
+    for (int source = 0; source < ANSWER_SOURCES; source++) {
+        bool same = is(&values[SOURCE], answer_source_name((enum answer_source)source));
+        out->source = same ? (enum answer_source)source : out->source;
     }
     out->chain_count = 0;
     while (out->chain_count < ANSWER_CHAIN_MAX &&

@@ -2,18 +2,17 @@
  * SPDX-License-Identifier: Apache-2.0
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "cli/commands.h"
 #include "cli/fields.h"
+#include "cli/load.h"
 #include "cli/remote.h"
-#include "collector/ingest.h"
+#include "join/source.h"
 #include "store/store.h"
 
 /* Answers gathered between commits: each commit writes every page it touches anew, so a load with
@@ -29,6 +28,8 @@ struct run {
     struct ingest *ingest; /* likewise */
     struct remote *remote; /* NULL without --server */
     struct capture_summary sum;
+    uint64_t others; /* records of flow logs that are no DNS responses */
+    uint64_t bad;    /* records of flow logs */
     size_t bad_files;
     /* progress of this file */
     const char *path;
@@ -77,21 +78,28 @@ static void on_progress(void *ctx, const struct capture_summary *summary, uint64
 
 /* ---- Words ---- */
 
-static void complain(struct run *run, const struct why *why, int err)
+static void complain(void *ctx, const char *text)
 {
-    clear_progress(run);
-    fprintf(stderr, "whither ingest: %s: %s\n", run->path,
-            why->text[0] != '\0' ? why->text : err_str(err));
+    clear_progress(ctx);
+    fprintf(stderr, "whither ingest: %s\n", text);
 }
 
 /* "12345 frames: 1100 answers, 5200 without address, skipped 6042 other-type, 3 bad-dns; from ..
  * to .." */
-static void put_summary(const struct capture_summary *sum)
+static void put_summary(const struct run *run)
 {
+    const struct capture_summary *sum = &run->sum;
     static const char BEFORE[] = "; skipped ";
     const char *before = BEFORE;
-    fprintf(stderr, "%" PRIu64 " frames: %" PRIu64 " answers, %" PRIu64 " without an address",
-            sum->frames, sum->counts.kinds[FACT_ANSWER], sum->counts.kinds[FACT_ASKED]);
+    if (sum->frames > 0 || sum->records == 0) {
+        fprintf(stderr, "%" PRIu64 " frames", sum->frames);
+    }
+    if (sum->records > 0) {
+        fprintf(stderr, "%s%" PRIu64 " DNS responses of flow logs", sum->frames > 0 ? " and " : "",
+                sum->records);
+    }
+    fprintf(stderr, ": %" PRIu64 " answers, %" PRIu64 " without an address",
+            sum->counts.kinds[FACT_ANSWER], sum->counts.kinds[FACT_ASKED]);
     for (int kind = FACT_SKIPPED; kind < FACT_KINDS; kind++) {
         if (sum->counts.kinds[kind] > 0) {
             fprintf(stderr, "%s%" PRIu64 " %s", before, sum->counts.kinds[kind],
@@ -101,6 +109,12 @@ static void put_summary(const struct capture_summary *sum)
     }
     if (sum->oversize > 0) {
         fprintf(stderr, "%s%" PRIu64 " oversize", before, sum->oversize);
+    }
+    if (run->others > 0) {
+        fprintf(stderr, "; %" PRIu64 " other records", run->others);
+    }
+    if (run->bad > 0) {
+        fprintf(stderr, "; %" PRIu64 " bad records", run->bad);
     }
     if (sum->cut > 0) {
         fprintf(stderr, "; %" PRIu64 " %s in the middle of a frame", sum->cut,
@@ -131,18 +145,22 @@ static int open_store(struct run *run, struct why *why)
     return err == 0 ? ingest_new(&run->ingest, run->store, on_progress, run) : err;
 }
 
-static int load_file(struct run *run, struct why *why)
+static int load_one(struct run *run, struct why *why)
 {
     const struct settings *settings = run->settings;
-    const struct capture_options options = {
-        .cluster = settings->cluster,
-        .peer = run->path,
-        .covers_from_us = settings->covers.from_us,
-        .covers_to_us = settings->covers.to_us,
+    const struct load_options options = {
+        .capture = {.cluster = settings->cluster,
+                    .peer = run->path,
+                    .covers_from_us = settings->covers.from_us,
+                    .covers_to_us = settings->covers.to_us},
+        .warn = complain,
+        .warn_ctx = run,
     };
-    struct capture_summary summary;
-    int err = ingest_file(run->ingest, run->path, &options, &summary, why);
-    capture_add(&run->sum, &summary);
+    struct load_result result;
+    int err = load_file(run->ingest, &options, &result, why);
+    capture_add(&run->sum, &result.summary);
+    run->others += result.others;
+    run->bad += result.bad;
     return err;
 }
 
@@ -150,25 +168,17 @@ static int load_file(struct run *run, struct why *why)
 
 struct sending {
     struct run *run;
-    int fd;
-    uint64_t octets;
-    uint64_t size;
+    struct input *input;
     struct buf answer;
 };
 
 static ssize_t read_body(void *ctx, char *bytes, size_t cap)
 {
     struct sending *sending = ctx;
-    ssize_t len;
-    do {
-        len = read(sending->fd, bytes, cap);
-    } while (len < 0 && errno == EINTR);
-    if (len < 0) {
-        return -errno;
-    }
-    sending->octets += (uint64_t)len;
-    show_progress(sending->run, 0, sending->octets, sending->size);
-    return len;
+    struct why why;
+    int64_t len = input_read(sending->input, bytes, cap, &why);
+    show_progress(sending->run, 0, input_consumed(sending->input), input_size(sending->input));
+    return (ssize_t)len;
 }
 
 static int take_answer(void *ctx, const char *bytes, size_t len)
@@ -224,28 +234,41 @@ static void put_target(struct buf *target, const struct settings *settings)
     buf_char(target, '\0');
 }
 
-static int send_file(struct run *run, struct why *why)
+static int send_input(struct run *run, struct sending *sending, struct why *why)
 {
-    struct sending sending = {.run = run};
     struct capture_summary summary = {0};
     struct buf target = {0};
-    struct stat stat;
-    sending.fd = strcmp(run->path, "-") == 0 ? STDIN_FILENO : open(run->path, O_RDONLY | O_CLOEXEC);
-    if (sending.fd < 0 || fstat(sending.fd, &stat) != 0) {
-        return why_set(why, -errno, "%s", strerror(errno));
-    }
-    sending.size = S_ISREG(stat.st_mode) ? (uint64_t)stat.st_size : 0;
     put_target(&target, run->settings);
     int err = target.err != 0 ? target.err
                               : remote_post(run->remote, target.data, "application/octet-stream",
-                                            read_body, &sending, take_answer, &sending, why);
-    err = err == 0 ? read_summary(&sending.answer, &summary, why) : err;
+                                            read_body, sending, take_answer, sending, why);
+    err = err == 0 ? read_summary(&sending->answer, &summary, why) : err;
     capture_add(&run->sum, &summary);
     buf_fini(&target);
-    buf_fini(&sending.answer);
-    if (sending.fd != STDIN_FILENO) {
-        close(sending.fd);
+    if (err == 0 && summary.cut > 0) {
+        why_set(why, 0, "ends in the middle of a frame; what is whole is loaded");
     }
+    return err;
+}
+
+/* A compressed capture is sent uncompressed. */
+static int send_file(struct run *run, struct why *why)
+{
+    struct sending sending = {.run = run};
+    struct why what = {""};
+    int err = input_open(&sending.input, run->path, why);
+    if (err != 0) {
+        return err;
+    }
+    err = send_input(run, &sending, &what);
+    if (what.text[0] != '\0' || err != 0) {
+        why_set(why, err, "%s: %s", run->path, what.text[0] != '\0' ? what.text : err_str(err));
+    }
+    if (err == 0 && what.text[0] != '\0') {
+        complain(run, why->text);
+    }
+    buf_fini(&sending.answer);
+    input_close(&sending.input);
     return err;
 }
 
@@ -255,7 +278,8 @@ static int send_file(struct run *run, struct why *why)
 static bool is_files_fault(const struct run *run, int err)
 {
     if (run->remote != NULL) {
-        return err == W_ESYNTAX || err == W_EFORMAT || err == -ENOENT || err == -EISDIR;
+        return err == W_ESYNTAX || err == W_EFORMAT || err == W_EDAMAGED || err == -ENOENT ||
+               err == -EISDIR;
     }
     return err != W_ELIMIT && err != -ENOMEM;
 }
@@ -266,9 +290,9 @@ static int load_all(struct run *run)
         struct why why = {""};
         run->path = run->settings->args[i];
         run->begin_us = run->shown_us = clock_monotonic_us();
-        int err = run->remote != NULL ? send_file(run, &why) : load_file(run, &why);
+        int err = run->remote != NULL ? send_file(run, &why) : load_one(run, &why);
         if (err != 0) {
-            complain(run, &why, err);
+            complain(run, why.text[0] != '\0' ? why.text : err_str(err));
             run->bad_files++;
         }
         if (err != 0 && !is_files_fault(run, err)) {
@@ -289,7 +313,8 @@ static int open_target(struct run *run, struct why *why)
 
 static int exit_code(const struct run *run)
 {
-    bool bad = run->bad_files > 0 || run->sum.counts.kinds[FACT_BAD] > 0 || run->sum.oversize > 0;
+    bool bad = run->bad_files > 0 || run->bad > 0 || run->sum.counts.kinds[FACT_BAD] > 0 ||
+               run->sum.oversize > 0 || run->sum.cut > 0;
     return bad ? EXIT_BAD_INPUT : EXIT_DONE;
 }
 
@@ -305,7 +330,7 @@ int cmd_ingest(const struct settings *settings)
     if (err != 0) {
         fprintf(stderr, "whither ingest: %s\n", why.text[0] != '\0' ? why.text : err_str(err));
     } else if (!settings->quiet) {
-        put_summary(&run.sum);
+        put_summary(&run);
     }
     ingest_free(&run.ingest);
     store_close(&run.store);

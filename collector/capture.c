@@ -95,11 +95,10 @@ int capture_push(struct capture *capture, const uint8_t *bytes, size_t len, stru
     return err == 0 ? 0 : why_set(why, err, "%s", err_str(err));
 }
 
-static void note_span(struct capture *capture)
+void capture_span(struct capture_summary *summary, const struct feed *feed)
 {
-    struct capture_summary *summary = &capture->summary;
-    for (uint32_t i = 0; i < capture->feed.stream_count; i++) {
-        const struct feed_stream *stream = &capture->feed.streams[i];
+    for (uint32_t i = 0; i < feed->stream_count; i++) {
+        const struct feed_stream *stream = &feed->streams[i];
         if (stream->first_us == 0) {
             continue;
         }
@@ -116,7 +115,7 @@ static int end_streams(struct capture *capture)
 {
     const struct capture_options *options = &capture->options;
     int err = 0;
-    note_span(capture);
+    capture_span(&capture->summary, &capture->feed);
     /* A capture of a time in which nobody asked still says that somebody listened. */
     if (capture->begun && options->covers_from_us != 0) {
         err = feed_greet(&capture->feed, capture->outlet, options->covers_from_us);
@@ -156,6 +155,7 @@ void capture_add(struct capture_summary *sum, const struct capture_summary *summ
     }
     sum->counts.truncated += summary->counts.truncated;
     sum->frames += summary->frames;
+    sum->records += summary->records;
     sum->oversize += summary->oversize;
     sum->cut += summary->cut;
     if (summary->first_us != 0 && (sum->first_us == 0 || summary->first_us < sum->first_us)) {

@@ -28,6 +28,7 @@ struct capture_options {
 struct capture_summary {
     struct feed_counts counts;
     uint64_t frames;
+    uint64_t records;  /* DNS responses of flow logs */
     uint64_t oversize; /* frames skipped because of their length */
     uint64_t cut;      /* captures that end in the middle of a frame, as after a crash */
     int64_t first_us;  /* least and greatest time of a response, 0 if none */
@@ -60,9 +61,12 @@ int capture_push(struct capture *capture, const uint8_t *bytes, size_t len, stru
  * W_EFORMAT where not even START was seen; -ENOMEM. */
 int capture_end(struct capture *capture, struct why *why);
 
+/* Notes in a summary from when to when the streams of a feed were heard. */
+void capture_span(struct capture_summary *summary, const struct feed *feed);
+
 /* Adds up what several captures gave. */
 void capture_add(struct capture_summary *sum, const struct capture_summary *summary);
 
-/* Writes a summary as one JSON object: "frames", "answers", "no_address", "skipped" (by reason),
- * "cut", "first" and "last" (RFC 3339 or null). */
+/* Writes a summary as one JSON object: "frames", "answers", "no_address", "skipped" (by
+ * reason), "cut", "first" and "last" (RFC 3339 or null). */
 void capture_json(const struct capture_summary *summary, struct buf *buf);

@@ -30,13 +30,11 @@ enum counter fact_counter(enum fact_kind kind)
     return KINDS[kind].counter;
 }
 
-/* 0.0.0.0 and :: stand for an address the sender does not know. */
-static bool is_client(const struct dnstap_message *message)
+bool fact_is_client(const struct addr *addr)
 {
     static const struct addr NONE;
     static const struct addr NONE_V4 = {{[10] = 0xff, [11] = 0xff}};
-    return message->has_client && !addr_equal(&message->client, &NONE) &&
-           !addr_equal(&message->client, &NONE_V4);
+    return !addr_equal(addr, &NONE) && !addr_equal(addr, &NONE_V4);
 }
 
 static bool is_away(int64_t time_us, int64_t receipt_us)
@@ -70,7 +68,7 @@ enum fact_kind fact_read(const uint8_t *frame, size_t len, int64_t receipt_us, s
     if (receipt_us != 0 && is_away(fact->time_us, receipt_us)) {
         return FACT_REFUSED_TIME;
     }
-    if (!is_client(&message)) {
+    if (!message.has_client || !fact_is_client(&message.client)) {
         return FACT_NO_CLIENT;
     }
     int err = dns_parse_response(message.response_message.data, message.response_message.len,

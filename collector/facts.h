@@ -14,6 +14,7 @@
 
 #include "base/addr.h"
 #include "base/counters.h"
+#include "proto/answer.h"
 #include "proto/dnstap.h"
 
 /* A live frame further than this from its receipt is refused (DESIGN section 7). */
@@ -44,6 +45,7 @@ struct fact {
     uint32_t ttl_s;
     uint16_t rcode;
     bool truncated;
+    enum answer_source source; /* feed_fact: who saw it; fact_read: dnstap */
     size_t answer_len;
     uint32_t type; /* of the message (enum dnstap_type); set for every kind but FACT_BAD */
     /* Set for every kind but FACT_SKIPPED and FACT_BAD; they point into the frame. */
@@ -56,6 +58,9 @@ static inline bool fact_is_heard(enum fact_kind kind)
 {
     return kind == FACT_ANSWER || kind == FACT_ASKED || kind == FACT_BAD_DNS;
 }
+
+/* Can it be somebody's? 0.0.0.0 and :: stand for an address the sender does not know. */
+bool fact_is_client(const struct addr *addr);
 
 /* Reads one data frame. `receipt_us` is the wall clock at its receipt, or 0 for a capture, whose
  * frames may be of any time. The canonical answer goes to `answer` (ANSWER_BYTES_MAX octets). */

@@ -22,6 +22,7 @@ void feed_init(struct feed *feed, const struct feed_options *options)
         .like = {.kind = options->kind, .peer = options->peer},
         .fallback = options->fallback,
         .fallback_len = strlen(options->fallback),
+        .flows = options->flows,
     };
     strncpy(feed->like.cluster, options->cluster, STORE_CLUSTER_MAX);
 }
@@ -269,7 +270,7 @@ static bool has_stream(enum fact_kind kind, const struct fact *fact, int64_t rec
 }
 
 static int add_answer(struct feed *feed, struct outlet *outlet, enum fact_kind kind,
-                      const struct fact *fact)
+                      const struct fact *fact, const uint8_t *answer)
 {
     enum record_type type = kind == FACT_ANSWER ? RECORD_ANSWER : RECORD_ASKED;
     struct record *record =
@@ -280,7 +281,10 @@ static int add_answer(struct feed *feed, struct outlet *outlet, enum fact_kind k
     record->time_us = fact->time_us;
     record->client = fact->client;
     record->ttl_s = fact->ttl_s;
-    memcpy(record_answer(record), outlet->answer, fact->answer_len);
+    if (fact->answer_len > 0) {
+        memcpy(record_answer(record), answer, fact->answer_len);
+        answer_set_source(record_answer(record), fact->source);
+    }
     feed->counts.rcodes[rcode_slot(fact->rcode)]++;
     feed->counts.truncated += fact->truncated;
     return 0;
@@ -299,7 +303,7 @@ int feed_frame(struct feed *feed, struct outlet *outlet, const uint8_t *frame, s
     int err = find_stream(feed, outlet, &fact, receipt_us);
     take_tally(&feed->tally, kind, &fact, receipt_us, outlet->answer);
     if (err == 0 && (kind == FACT_ANSWER || kind == FACT_ASKED)) {
-        err = add_answer(feed, outlet, kind, &fact);
+        err = add_answer(feed, outlet, kind, &fact, outlet->answer);
     }
     if (err != 0) {
         return err;
@@ -314,9 +318,40 @@ int feed_frame(struct feed *feed, struct outlet *outlet, const uint8_t *frame, s
     return (int)kind;
 }
 
+static enum fact_kind kind_of_flow(const struct fact *fact, int64_t now_us)
+{
+    if (!fact_is_client(&fact->client)) {
+        return FACT_NO_CLIENT;
+    }
+    if (fact->time_us <= 0) {
+        return FACT_NO_TIME;
+    }
+    if (now_us != 0 && fact->time_us > now_us + FACT_AWAY_MAX_US) {
+        return FACT_REFUSED_TIME;
+    }
+    return fact->answer_len > 0 ? FACT_ANSWER : FACT_ASKED;
+}
+
+int feed_fact(struct feed *feed, struct outlet *outlet, const struct fact *fact,
+              const uint8_t *answer, int64_t now_us)
+{
+    enum fact_kind kind = kind_of_flow(fact, now_us);
+    feed->counts.kinds[kind]++;
+    if (kind != FACT_ANSWER && kind != FACT_ASKED) {
+        return (int)kind;
+    }
+    int err = find_stream(feed, outlet, fact, 0);
+    err = err == 0 ? add_answer(feed, outlet, kind, fact, answer) : err;
+    if (err != 0) {
+        return err;
+    }
+    note_heard(&feed->streams[feed->current], fact->time_us);
+    return (int)kind;
+}
+
 /* ---- Reads ---- */
 
-static void add_counts(struct feed_counts *counts, struct feed_counts *sum)
+static void count_frames(const struct feed_counts *counts)
 {
     for (size_t i = 0; i < FACT_KINDS; i++) {
         counter_add(fact_counter((enum fact_kind)i), counts->kinds[i]);
@@ -325,6 +360,25 @@ static void add_counts(struct feed_counts *counts, struct feed_counts *sum)
         counter_add((enum counter)(COUNT_RCODE_NOERROR + i), counts->rcodes[i]);
     }
     counter_add(COUNT_TRUNCATED, counts->truncated);
+}
+
+/* Not by response code: dnstap may have seen the same responses. */
+static void count_flows(const struct feed_counts *counts)
+{
+    counter_add(COUNT_FLOW_DNS_ANSWER, counts->kinds[FACT_ANSWER]);
+    counter_add(COUNT_FLOW_DNS_ASKED, counts->kinds[FACT_ASKED]);
+    counter_add(COUNT_FLOW_DNS_REFUSED, counts->kinds[FACT_NO_CLIENT] +
+                                            counts->kinds[FACT_NO_TIME] +
+                                            counts->kinds[FACT_REFUSED_TIME]);
+}
+
+static void add_counts(const struct feed *feed, struct feed_counts *counts, struct feed_counts *sum)
+{
+    if (feed->flows) {
+        count_flows(counts);
+    } else {
+        count_frames(counts);
+    }
     if (sum != NULL) {
         for (size_t i = 0; i < FACT_KINDS; i++) {
             sum->kinds[i] += counts->kinds[i];
@@ -369,7 +423,7 @@ int feed_flush(struct feed *feed, struct outlet *outlet, struct feed_counts *sum
         record->late_us = stream->late_us;
         stream->heard = false;
     }
-    add_counts(&feed->counts, sum);
+    add_counts(feed, &feed->counts, sum);
     if (flush_tally(feed, outlet) != 0) {
         return -ENOMEM;
     }

@@ -78,6 +78,7 @@ struct feed {
     struct feed_loss loss; /* since the last flush */
     size_t fallback_len;
     const char *fallback;
+    bool flows;
 };
 
 struct feed_options {
@@ -86,6 +87,7 @@ struct feed_options {
     const char *peer;     /* borrowed: "tcp:192.0.2.1:4711", a file name */
     const char *fallback; /* the identity of frames that carry none, the same after a reconnect:
                              "tcp:192.0.2.1"; borrowed */
+    bool flows;           /* its facts come from flow records by feed_fact: counted apart */
 };
 
 /* Never fails; allocates nothing until the first frame. */
@@ -97,6 +99,13 @@ void feed_fini(struct feed *feed);
  * (enum fact_kind), or -ENOMEM: the frame could not be kept, and the feed must be ended as cut. */
 int feed_frame(struct feed *feed, struct outlet *outlet, const uint8_t *frame, size_t len,
                int64_t receipt_us);
+
+/* Adds a fact that came without a frame: a FACT_ANSWER, or a FACT_ASKED where fact->answer_len is
+ * 0. `answer` is read before the call returns. A fact of no client, or more than FACT_AWAY_MAX_US
+ * after `now_us` (0: any time will do), is counted and not kept. Returns what became of it, or
+ * -ENOMEM as feed_frame. */
+int feed_fact(struct feed *feed, struct outlet *outlet, const struct fact *fact,
+              const uint8_t *answer, int64_t now_us);
 
 /* Begins a stream for a sender that is connected and has sent nothing yet, so that it is seen to be
  * there; it makes way for the first that has an identity. Does nothing if there is a stream.

@@ -1,14 +1,10 @@
-/* collector/ingest.c -- capture files into an index that no service is writing
+/* collector/ingest.c -- captures and flow logs into an index that no service is writing
  * SPDX-License-Identifier: Apache-2.0
  */
 #include "collector/ingest.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
-#include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "collector/apply.h"
 
@@ -17,7 +13,8 @@
 struct ingest {
     struct applier applier;
     struct outlet outlet;
-    uint8_t *buffer;
+    struct flowlog flowlog;
+    char *buffer;
     int err; /* the index could not take something */
     ingest_progress_fn progress;
     void *progress_ctx;
@@ -68,44 +65,20 @@ void ingest_free(struct ingest **out)
     }
 }
 
-static int open_file(const char *path, uint64_t *size, struct why *why)
-{
-    struct stat stat;
-    *size = 0;
-    int fd = strcmp(path, "-") == 0 ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0 || fstat(fd, &stat) != 0) {
-        return why_set(why, -errno, "%s", strerror(errno));
-    }
-    if (S_ISREG(stat.st_mode)) {
-        *size = (uint64_t)stat.st_size;
-        /* Advice only. */
-        posix_fadvise(fd, 0, 0, POSIX_FADV_SEQUENTIAL);
-    }
-    return fd;
-}
-
 static int unwritable(const struct ingest *ingest, struct why *why)
 {
     return why_set(why, W_ELIMIT, "the index cannot be written: %s", err_str(ingest->err));
 }
 
-static int read_all(struct ingest *ingest, struct capture *capture, int fd, uint64_t size,
-                    struct why *why)
+static int read_all(struct ingest *ingest, struct capture *capture,
+                    const struct ingest_bytes *bytes, struct why *why)
 {
-    uint64_t octets = 0;
     for (;;) {
-        ssize_t len = read(fd, ingest->buffer, READ_BYTES);
-        if (len < 0 && errno == EINTR) {
-            continue;
+        int64_t len = bytes->read(bytes->ctx, ingest->buffer, READ_BYTES, why);
+        if (len <= 0) {
+            return (int)len;
         }
-        if (len < 0) {
-            return why_set(why, -errno, "%s", strerror(errno));
-        }
-        if (len == 0) {
-            return 0;
-        }
-        octets += (uint64_t)len;
-        int err = capture_push(capture, ingest->buffer, (size_t)len, why);
+        int err = capture_push(capture, (const uint8_t *)ingest->buffer, (size_t)len, why);
         if (ingest->err != 0) {
             return unwritable(ingest, why);
         }
@@ -113,36 +86,52 @@ static int read_all(struct ingest *ingest, struct capture *capture, int fd, uint
             return err;
         }
         if (ingest->progress != NULL) {
-            ingest->progress(ingest->progress_ctx, &capture->summary, octets, size);
+            ingest->progress(ingest->progress_ctx, &capture->summary, bytes->consumed(bytes->ctx),
+                             bytes->size);
         }
     }
 }
 
-int ingest_file(struct ingest *ingest, const char *path, const struct capture_options *options,
-                struct capture_summary *summary, struct why *why)
+int ingest_capture(struct ingest *ingest, const struct ingest_bytes *bytes,
+                   const struct capture_options *options, struct capture_summary *summary,
+                   struct why *why)
 {
     struct capture capture;
     struct why end_why = {""};
-    uint64_t size;
-    *summary = (struct capture_summary){0};
-    int fd = open_file(path, &size, why);
-    if (fd < 0) {
-        return fd;
-    }
     capture_init(&capture, options, &ingest->outlet);
-    int err = read_all(ingest, &capture, fd, size, why);
+    int err = read_all(ingest, &capture, bytes, why);
     int end = capture_end(&capture, &end_why);
     flush_outlet(&ingest->outlet);
     *summary = capture.summary;
     capture_fini(&capture);
-    if (fd != STDIN_FILENO) {
-        close(fd);
-    }
     if (err == 0 && end != 0) {
         *why = end_why;
         err = end;
     }
     return err == 0 && ingest->err != 0 ? unwritable(ingest, why) : err;
+}
+
+void ingest_flowlog_begin(struct ingest *ingest, const struct capture_options *options)
+{
+    flowlog_init(&ingest->flowlog, options, &ingest->outlet);
+}
+
+int ingest_flowlog_add(struct ingest *ingest, const struct fact *fact, const uint8_t *answer)
+{
+    int err = flowlog_add(&ingest->flowlog, fact, answer, 0);
+    return err == 0 && ingest->err != 0 ? W_ELIMIT : err;
+}
+
+int ingest_flowlog_end(struct ingest *ingest, struct capture_summary *summary, struct why *why)
+{
+    int err = flowlog_end(&ingest->flowlog);
+    flush_outlet(&ingest->outlet);
+    *summary = ingest->flowlog.summary;
+    flowlog_fini(&ingest->flowlog);
+    if (ingest->err != 0) {
+        return unwritable(ingest, why);
+    }
+    return err == 0 ? 0 : why_set(why, err, "%s", err_str(err));
 }
 
 int ingest_finish(struct ingest *ingest, struct why *why)

@@ -338,39 +338,60 @@ static enum via via_of(const struct answer *answer, const struct evidence *evide
     return answer->via == ANSWER_VIA_SRV ? VIA_SRV : VIA_CLIENT;
 }
 
+/* The same answer seen by two sources is one answer: the count is that of the source which saw
+ * most, and a name that dnstap saw is dnstap's. */
+static void count_answers(struct candidate *candidate, const struct answer *answer, uint32_t count)
+{
+    uint32_t *counted = &candidate->counted[answer->source];
+    *counted += count;
+    candidate->count = *counted > candidate->count ? *counted : candidate->count;
+    candidate->source = answer->source < candidate->source ? answer->source : candidate->source;
+}
+
+static void begin_counting(struct candidate *candidate)
+{
+    candidate->count = 0;
+    candidate->clients = 0;
+    candidate->source = ANSWER_SOURCES - 1;
+    memset(candidate->counted, 0, sizeof(candidate->counted));
+}
+
+/* Is the offered evidence for a name better than the one there is? */
+static bool is_better(const struct work *work, const struct candidate *offered,
+                      const struct candidate *known)
+{
+    /* Names compare equal here, so this is decided by the evidence alone. */
+    struct candidate before = {
+        .live = known->live, .via = known->via, .answer_us = known->answer_us};
+    struct candidate after = {
+        .live = offered->live, .via = offered->via, .answer_us = offered->answer_us};
+    before.name.wire[0] = after.name.wire[0] = 0;
+    before.name.len = after.name.len = 1;
+    return compare(&after, &before, work->ref_us) < 0;
+}
+
 /* Adds what a sighting says; one candidate a name, the better evidence stays. */
 static void offer(struct work *work, const struct store_sighting *sighting, const uint8_t *name,
                   const struct candidate *offered)
 {
     struct candidate *known = find_candidate(work, name);
-    uint32_t count = sighting->count;
+    bool better = known == NULL || is_better(work, offered, known);
     if (known == NULL) {
         known = new_candidate(work);
         if (known == NULL) {
             return;
         }
-    } else {
-        count += known->count;
-        /* Names compare equal here, so this is decided by the evidence alone. */
-        struct candidate before = {
-            .live = known->live, .via = known->via, .answer_us = known->answer_us};
-        struct candidate after = {
-            .live = offered->live, .via = offered->via, .answer_us = offered->answer_us};
-        before.name.wire[0] = after.name.wire[0] = 0;
-        before.name.len = after.name.len = 1;
-        if (compare(&after, &before, work->ref_us) >= 0) {
-            known->count = count;
-            return;
-        }
+        begin_counting(known);
     }
-    fill_names(known, name, sighting->answer);
-    known->live = offered->live;
-    known->via = offered->via;
-    known->answer_us = offered->answer_us;
-    known->age_us = work->question->start_us - offered->answer_us;
-    known->ttl_s = offered->ttl_s;
-    known->count = count;
-    known->clients = 0;
+    count_answers(known, sighting->answer, sighting->count);
+    if (better) {
+        fill_names(known, name, sighting->answer);
+        known->live = offered->live;
+        known->via = offered->via;
+        known->answer_us = offered->answer_us;
+        known->age_us = work->question->start_us - offered->answer_us;
+        known->ttl_s = offered->ttl_s;
+    }
 }
 
 static bool gather_direct(void *ctx, const struct store_sighting *sighting)
@@ -463,9 +484,8 @@ static bool gather_shared(void *ctx, const struct store_shared *shared)
         if (candidate == NULL) {
             return true;
         }
+        begin_counting(candidate);
         candidate->live = false;
-        candidate->count = 0;
-        candidate->clients = 0;
         candidate->answer_us = INT64_MIN;
     }
     if (shared->last_us > candidate->answer_us) {
@@ -476,7 +496,7 @@ static bool gather_shared(void *ctx, const struct store_shared *shared)
         candidate->ttl_s = (uint32_t)((shared->expiry_us - shared->last_us) / US_PER_S);
     }
     candidate->live |= live;
-    candidate->count += shared->count;
+    count_answers(candidate, shared->answer, shared->count);
     /* Two asked names with one name: at least as many clients as asked for either. */
     candidate->clients =
         shared->clients > candidate->clients ? shared->clients : candidate->clients;

@@ -59,8 +59,10 @@ struct candidate {
     int64_t answer_us; /* the answer that speaks for it: "last" in the record */
     int64_t age_us;    /* start - answer_us; negative after the start */
     uint32_t ttl_s;
-    uint32_t count;   /* answers in the sighting(s) */
-    uint32_t clients; /* VIA_SHARED: different clients; else 0 */
+    uint32_t count;                   /* answers in the sighting(s), of the source that saw most */
+    uint32_t clients;                 /* VIA_SHARED: different clients; else 0 */
+    enum answer_source source;        /* dnstap, if that saw it, too */
+    uint32_t counted[ANSWER_SOURCES]; /* of each source, while it is being made */
 };
 
 struct attribution {

@@ -46,7 +46,13 @@ static void put_candidate(struct buf *buf, const struct candidate *candidate)
     }
     buf_str(buf, "],\"via\":\"");
     buf_str(buf, via_name(candidate->via));
-    buf_str(buf, "\"}");
+    buf_char(buf, '"');
+    if (candidate->source != ANSWER_FROM_DNSTAP) {
+        buf_str(buf, ",\"source\":\"");
+        buf_str(buf, answer_source_name(candidate->source));
+        buf_char(buf, '"');
+    }
+    buf_char(buf, '}');
 }
 
 void attribution_json(struct buf *buf, const struct attribution *attribution)

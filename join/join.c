@@ -168,23 +168,7 @@ static bool read_batch(struct worker *worker, uint64_t *number)
     return more;
 }
 
-/* ---- Step 2: parsed ---- */
-
-static int parse_batch(struct worker *worker)
-{
-    struct flow_batch *batch = &worker->batch;
-    int err = 0;
-    worker->parser->layout = batch->layout;
-    for (size_t i = 0; i < batch->count && err == 0; i++) {
-        struct flow_record *record = &batch->records[i];
-        if (record->parsed != PARSED_BAD) {
-            err = parser_parse(worker->parser, batch->format, batch->only, &batch->arena, record);
-        }
-    }
-    return err;
-}
-
-/* ---- Step 3: sorted out, in order ---- */
+/* ---- Step 3 (after parsing): sorted out, in order ---- */
 
 /* Counts a bad record and names it, unless many were named already. */
 static void count_bad(struct join *join, const struct flow_record *record, struct text fault)
@@ -420,7 +404,7 @@ static void note_error(struct worker *worker)
 static void work_batch(struct worker *worker, uint64_t number)
 {
     struct join *join = worker->join;
-    worker->err = parse_batch(worker);
+    worker->err = flow_batch_parse(&worker->batch, worker->parser);
     turn_wait(join, &join->sorting, number);
     worker->err = worker->err != 0 ? worker->err : check_json(worker, &worker->why);
     if (worker->err == 0 && join->err == 0) {

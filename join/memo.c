@@ -37,7 +37,7 @@ struct kept {
     uint32_t time_count;
     uint16_t v4_count;
     uint16_t v6_count;
-    uint8_t via;
+    uint8_t head; /* as in the canonical bytes */
     uint8_t chain_count;
     bool approximate;
 };
@@ -150,7 +150,7 @@ static bool keep(void *ctx, const struct store_sighting *sighting)
         .time_count = sighting->time_count,
         .v4_count = answer->v4_count,
         .v6_count = answer->v6_count,
-        .via = (uint8_t)answer->via,
+        .head = answer_head(answer),
         .chain_count = answer->chain_count,
         .approximate = sighting->approximate,
     };
@@ -210,11 +210,11 @@ static int visit(const struct entry *entry, const char *cluster, const struct ad
         }
         const int64_t *times = (const int64_t *)(const void *)(kept + 1);
         const uint8_t *at = (const uint8_t *)(times + kept->time_count);
-        struct answer answer = {.via = (enum answer_via)kept->via,
-                                .asked = at,
+        struct answer answer = {.asked = at,
                                 .chain_count = kept->chain_count,
                                 .v4_count = kept->v4_count,
                                 .v6_count = kept->v6_count};
+        answer_set_head(&answer, kept->head);
         at += name_wire_len(at);
         for (uint8_t i = 0; i < kept->chain_count; i++) {
             answer.chain[i] = at;

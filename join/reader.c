@@ -149,33 +149,37 @@ static bool has_columns(const struct reader *reader)
     return reader->format != NULL && reader->format->columns != NULL;
 }
 
-int reader_open(struct reader **out, const char *path, const struct format *forced,
-                struct parser *parser, struct why *why)
+/* Finds out, from what was read of it, what the input is. */
+static int look_at_head(struct reader *reader, const struct format *forced, struct parser *parser,
+                        struct why *why)
+{
+    struct text head = {reader->carry, reader->carry_len};
+    reader->document = loki_forced(reader) || (forced == NULL && loki_sniff(head));
+    reader->format = reader->document ? &FORMAT_LOKI : forced;
+    if (reader->document && loki_is_error(head)) {
+        return why_set(why, W_EFORMAT, "%s: the response of a Loki query that failed: %.*s",
+                       input_name(reader->input), (int)(head.len < 200 ? head.len : 200),
+                       head.data);
+    }
+    return reader->format == NULL ? find_format(reader, parser, why) : 0;
+}
+
+int reader_new(struct reader **out, struct input *input, const struct format *forced,
+               struct parser *parser, struct why *why)
 {
     struct reader *reader = calloc(1, sizeof(*reader));
     *out = NULL;
     if (reader == NULL) {
+        input_close(&input);
         return -ENOMEM;
     }
-    int err = input_open(&reader->input, path, why);
-    if (err == 0) {
-        reader->format = forced;
-        reader->only = forced != NULL;
-        parser->year_near_us = input_time_us(reader->input);
-        loki_init(&reader->loki);
-        err = read_head(reader);
-    }
-    if (err == 0) {
-        struct text head = {reader->carry, reader->carry_len};
-        reader->document = loki_forced(reader) || (forced == NULL && loki_sniff(head));
-        reader->format = reader->document ? &FORMAT_LOKI : forced;
-        if (reader->document && loki_is_error(head)) {
-            err = why_set(why, W_EFORMAT, "%s: the response of a Loki query that failed: %.*s",
-                          input_name(reader->input), (int)(head.len < 200 ? head.len : 200),
-                          head.data);
-        }
-        err = err == 0 && reader->format == NULL ? find_format(reader, parser, why) : err;
-    }
+    reader->input = input;
+    reader->format = forced;
+    reader->only = forced != NULL;
+    parser->year_near_us = input_time_us(input);
+    loki_init(&reader->loki);
+    int err = read_head(reader);
+    err = err == 0 ? look_at_head(reader, forced, parser, why) : err;
     if (err == 0 && has_columns(reader)) {
         layout_builder_init(&reader->columns, reader->format->columns, parser->options.columns,
                             parser->options.fields, parser->options.field_count);
@@ -186,6 +190,15 @@ int reader_open(struct reader **out, const char *path, const struct format *forc
     }
     *out = reader;
     return 0;
+}
+
+int reader_open(struct reader **out, const char *path, const struct format *forced,
+                struct parser *parser, struct why *why)
+{
+    struct input *input;
+    *out = NULL;
+    int err = input_open(&input, path, why);
+    return err == 0 ? reader_new(out, input, forced, parser, why) : err;
 }
 
 void reader_close(struct reader **out)
@@ -225,6 +238,19 @@ void flow_batch_fini(struct flow_batch *batch)
     arena_fini(&batch->arena);
     layout_drop(&batch->layout);
     *batch = (struct flow_batch){0};
+}
+
+int flow_batch_parse(struct flow_batch *batch, struct parser *parser)
+{
+    int err = 0;
+    parser->layout = batch->layout;
+    for (size_t i = 0; i < batch->count && err == 0; i++) {
+        struct flow_record *record = &batch->records[i];
+        if (record->parsed != PARSED_BAD) {
+            err = parser_parse(parser, batch->format, batch->only, &batch->arena, record);
+        }
+    }
+    return err;
 }
 
 static struct flow_record *add_record(struct flow_batch *batch, struct text text, uint64_t number)

@@ -41,11 +41,18 @@ struct reader;
  */
 int reader_open(struct reader **reader, const char *path, const struct format *forced,
                 struct parser *parser, struct why *why);
+/* The same for an input that is open, which belongs to the reader from then on, whatever is
+ * returned. */
+int reader_new(struct reader **reader, struct input *input, const struct format *forced,
+               struct parser *parser, struct why *why);
 void reader_close(struct reader **reader);
 
 /* Fills the batch, whose former records end. Returns 1; 0 at the end; or a negative error that
  * `why` tells with the name of the input: the records before it were given out. */
 int reader_next(struct reader *reader, struct flow_batch *batch, struct why *why);
+
+/* Parses every record of a batch that reader_next filled. Returns 0 or -ENOMEM. */
+int flow_batch_parse(struct flow_batch *batch, struct parser *parser);
 
 const struct input *reader_input(const struct reader *reader);
 /* NULL for an input without records. */

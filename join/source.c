@@ -122,6 +122,11 @@ struct input {
     enum codec codec;
     int64_t time_us;
     uint64_t consumed;
+    uint64_t size;
+    struct input_feed feed; /* its read is NULL: `fd` is read */
+    uint64_t given;         /* uncompressed */
+    size_t peeked;          /* octets of `head` to be given before anything else */
+    char head[INPUT_PEEK_MAX];
     z_stream gzip;
     ZSTD_DStream *zstd;
     size_t raw_at;
@@ -151,9 +156,26 @@ int input_open(struct input **out, const char *path, struct why *why)
     input->file = S_ISREG(st.st_mode);
     input->time_us = clock_now_us();
     if (input->file) {
+        input->size = (uint64_t)st.st_size;
         input->time_us = (int64_t)st.st_mtim.tv_sec * US_PER_S + st.st_mtim.tv_nsec / 1000;
         posix_fadvise(input->fd, 0, 0, POSIX_FADV_SEQUENTIAL);
     }
+    *out = input;
+    return 0;
+}
+
+int input_open_feed(struct input **out, const struct input_feed *feed)
+{
+    struct input *input = calloc(1, sizeof(*input));
+    *out = NULL;
+    if (input == NULL || (input->path = strdup(feed->name)) == NULL) {
+        free(input);
+        return -ENOMEM;
+    }
+    input->fd = -1;
+    input->feed = *feed;
+    input->feed.name = input->path;
+    input->time_us = clock_now_us();
     *out = input;
     return 0;
 }
@@ -186,6 +208,11 @@ uint64_t input_consumed(const struct input *input)
     return input->consumed;
 }
 
+uint64_t input_size(const struct input *input)
+{
+    return input->size;
+}
+
 int64_t input_time_us(const struct input *input)
 {
     return input->time_us;
@@ -199,6 +226,12 @@ bool input_is_file(const struct input *input)
 static int64_t read_some(struct input *input, char *data, size_t len, struct why *why)
 {
     ssize_t got;
+    if (input->feed.read != NULL) {
+        got = input->feed.read(input->feed.ctx, data, len, why);
+        input->at_end = got == 0;
+        input->consumed += got > 0 ? (uint64_t)got : 0;
+        return got;
+    }
     do {
         got = read(input->fd, data, len);
     } while (got < 0 && errno == EINTR);
@@ -213,10 +246,11 @@ static int64_t read_some(struct input *input, char *data, size_t len, struct why
 static int start_codec(struct input *input)
 {
     const unsigned char *raw = (const unsigned char *)input->raw;
+    bool zlib = input->feed.zlib && input->raw_len > 0;
     input->codec = CODEC_PLAIN;
-    if (input->raw_len >= 2 && raw[0] == 0x1f && raw[1] == 0x8b) {
+    if (zlib || (input->raw_len >= 2 && raw[0] == 0x1f && raw[1] == 0x8b)) {
         /* 16: gzip (RFC 1952), not zlib. */
-        if (inflateInit2(&input->gzip, 16 + MAX_WBITS) != Z_OK) {
+        if (inflateInit2(&input->gzip, (zlib ? 0 : 16) + MAX_WBITS) != Z_OK) {
             return -ENOMEM;
         }
         input->codec = CODEC_GZIP;
@@ -320,7 +354,7 @@ static int64_t read_zstd(struct input *input, char *data, size_t len, struct why
     }
 }
 
-int64_t input_read(struct input *input, char *data, size_t len, struct why *why)
+static int64_t read_uncompressed(struct input *input, char *data, size_t len, struct why *why)
 {
     if (input->codec == CODEC_UNKNOWN) {
         int64_t err = find_codec(input, why);
@@ -342,4 +376,36 @@ int64_t input_read(struct input *input, char *data, size_t len, struct why *why)
         return (int64_t)rest;
     }
     return input->at_end ? 0 : read_some(input, data, len, why);
+}
+
+int64_t input_read(struct input *input, char *data, size_t len, struct why *why)
+{
+    if (input->peeked > 0) {
+        len = len < input->peeked ? len : input->peeked;
+        memcpy(data, input->head, len);
+        input->peeked -= len;
+        memmove(input->head, input->head + len, input->peeked);
+        return (int64_t)len;
+    }
+    int64_t got = read_uncompressed(input, data, len, why);
+    input->given += got > 0 ? (uint64_t)got : 0;
+    if (input->feed.max_bytes != 0 && input->given > input->feed.max_bytes) {
+        return why_set(why, W_ELIMIT, "%s: more than %llu octets uncompressed", input_name(input),
+                       (unsigned long long)input->feed.max_bytes);
+    }
+    return got;
+}
+
+int64_t input_peek(struct input *input, char *data, size_t len, struct why *why)
+{
+    size_t have = 0;
+    int64_t got = 1;
+    len = len < INPUT_PEEK_MAX ? len : INPUT_PEEK_MAX;
+    while (have < len && got > 0) {
+        got = input_read(input, input->head + have, len - have, why);
+        have += got > 0 ? (size_t)got : 0;
+    }
+    input->peeked = have;
+    memcpy(data, input->head, have);
+    return got < 0 ? got : (int64_t)have;
 }

@@ -30,7 +30,23 @@ struct input;
 
 /* Opens it. `why` names the file. */
 int input_open(struct input **input, const char *path, struct why *why);
+/* An input that is fed by its reader's caller: `read` gives up to `len` octets, 0 at the end, or a
+ * negative error with a reason. */
+struct input_feed {
+    const char *name; /* for messages; copied */
+    int64_t (*read)(void *ctx, char *data, size_t len, struct why *why);
+    void *ctx;
+    bool zlib;          /* it is a zlib stream (RFC 1950), which cannot be told by content */
+    uint64_t max_bytes; /* uncompressed octets beyond which it ends with W_ELIMIT; 0: any number */
+};
+/* Returns 0 or -ENOMEM. */
+int input_open_feed(struct input **input, const struct input_feed *feed);
 void input_close(struct input **input);
+
+#define INPUT_PEEK_MAX 64
+/* What input_read will give first, uncompressed, up to `len` octets (INPUT_PEEK_MAX at most): fewer
+ * only where the input is shorter. Before the first input_read. */
+int64_t input_peek(struct input *input, char *data, size_t len, struct why *why);
 
 /* Reads up to `len` octets, uncompressed. Returns how many, 0 at the end, or a negative error: what
  * was read before it is sound. Returns what there is as soon as there is something. */
@@ -38,8 +54,9 @@ int64_t input_read(struct input *input, char *data, size_t len, struct why *why)
 
 /* For messages: the path, or "standard input". */
 const char *input_name(const struct input *input);
-/* Octets read from disk so far. */
+/* Octets read from disk so far, and of the file (0 for what is no regular file). */
 uint64_t input_consumed(const struct input *input);
+uint64_t input_size(const struct input *input);
 /* When the file was last written, in microseconds; now for what is no regular file. */
 int64_t input_time_us(const struct input *input);
 /* A regular file: its reading never waits for somebody. */

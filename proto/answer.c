@@ -138,12 +138,52 @@ static inline __attribute__((always_inline)) uint16_t sort_unique(uint8_t *addrs
     return (uint16_t)kept;
 }
 
-int answer_decode(struct answer *answer, const uint8_t *bytes, size_t len)
+static const char *const SOURCES[ANSWER_SOURCES] = {[ANSWER_FROM_DNSTAP] = "dnstap",
+                                                    [ANSWER_FROM_HUBBLE] = "hubble",
+                                                    [ANSWER_FROM_ZEEK] = "zeek",
+                                                    [ANSWER_FROM_SURICATA] = "suricata"};
+
+const char *answer_source_name(enum answer_source source)
 {
-    if (len < ANSWER_HEAD_LEN || bytes[0] > ANSWER_VIA_SRV || bytes[1] > ANSWER_CHAIN_MAX) {
+    return SOURCES[source];
+}
+
+enum answer_source answer_source_by_name(const char *name)
+{
+    for (int i = 0; i < ANSWER_SOURCES; i++) {
+        if (strcmp(SOURCES[i], name) == 0) {
+            return (enum answer_source)i;
+        }
+    }
+    return ANSWER_FROM_DNSTAP;
+}
+
+uint8_t answer_head(const struct answer *answer)
+{
+    return (uint8_t)((unsigned)answer->source << 4 | (unsigned)answer->via);
+}
+
+int answer_set_head(struct answer *answer, uint8_t head)
+{
+    if ((head & 15) > ANSWER_VIA_SRV || head >> 4 >= ANSWER_SOURCES) {
         return W_ESYNTAX;
     }
-    answer->via = bytes[0];
+    answer->via = (enum answer_via)(head & 15);
+    answer->source = (enum answer_source)(head >> 4);
+    return 0;
+}
+
+void answer_set_source(uint8_t *bytes, enum answer_source source)
+{
+    bytes[0] = (uint8_t)((unsigned)source << 4 | (bytes[0] & 15));
+}
+
+int answer_decode(struct answer *answer, const uint8_t *bytes, size_t len)
+{
+    if (len < ANSWER_HEAD_LEN || bytes[1] > ANSWER_CHAIN_MAX ||
+        answer_set_head(answer, bytes[0]) != 0) {
+        return W_ESYNTAX;
+    }
     answer->chain_count = bytes[1];
     memcpy(&answer->v4_count, bytes + 2, 2);
     memcpy(&answer->v6_count, bytes + 4, 2);

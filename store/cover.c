@@ -138,6 +138,9 @@ static struct watch gather(struct store_view *view, const char *cluster, int64_t
             continue;
         }
         watch.known = true;
+        if (stream->kind == STREAM_PARTIAL) {
+            continue;
+        }
         int64_t heard_us = heard_to(&view->state, stream, now_us, settle_us);
         if (stream->kind == STREAM_LIVE && stream->end == STREAM_OPEN && heard_us < watch.open_us) {
             watch.open_us = heard_us;

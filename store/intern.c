@@ -301,7 +301,7 @@ static int put_set(const struct window *window, MDB_txn *txn, uint16_t cluster,
     struct set_row row;
     memset(&row, 0, sizeof(row));
     row.cluster = cluster;
-    row.via = (uint8_t)answer->via;
+    row.head = answer_head(answer);
     row.chain_count = answer->chain_count;
     row.v4_count = answer->v4_count;
     row.v6_count = answer->v6_count;

@@ -21,6 +21,8 @@ struct group {
     int64_t last_us;
     int64_t expiry_us;
     uint32_t count;
+    uint32_t counted[ANSWER_SOURCES]; /* what each source saw */
+    enum answer_source source;        /* dnstap, if it is among them */
     uint32_t clients;
 };
 
@@ -54,6 +56,7 @@ static struct group *find_group(struct gathering *gathering, const uint8_t *aske
     struct group *group = &gathering->groups[gathering->group_count++];
     memset(group, 0, sizeof(*group));
     group->last_us = INT64_MIN;
+    group->source = ANSWER_SOURCES - 1;
     group->asked.len = (uint8_t)len;
     memcpy(group->asked.wire, asked, len);
     return group;
@@ -101,7 +104,11 @@ static bool gather(void *ctx, const struct store_sighting *sighting)
     }
     gathering->got[gathering->got_count++] =
         (struct got){(uint32_t)(group - gathering->groups), sighting->client};
-    group->count += sighting->count;
+    /* What two sources saw was one answer each time: what one of them saw most counts. */
+    enum answer_source source = sighting->answer->source;
+    group->counted[source] += sighting->count;
+    group->count = group->counted[source] > group->count ? group->counted[source] : group->count;
+    group->source = source < group->source ? source : group->source;
     if (last_us > group->last_us) {
         group->last_us = last_us;
         group->expiry_us = sighting->expiry_us;
@@ -132,7 +139,8 @@ static void count_clients(struct gathering *gathering)
 static int report(const struct gathering *gathering, store_shared_fn fn, void *ctx)
 {
     for (size_t i = 0; i < gathering->group_count; i++) {
-        const struct group *group = &gathering->groups[i];
+        struct group *group = &gathering->groups[i];
+        group->answer.source = group->source;
         struct store_shared shared = {
             .answer = &group->answer,
             .clients = group->clients,

@@ -6,7 +6,7 @@
  * tally of them) and losses. Blind intervals are not stored but follow from these, so they cannot
  * contradict them:
  *
- *   - a span that no stream of the cluster covers ("no-sender");
+ *   - a span that no stream of the cluster covers ("no-sender"); partial ones cover nothing;
  *   - after a stream that was cut, until a later one of the same identity is heard, at most an hour
  *     (after which it is no longer expected) ("cut");
  *   - fewer streams than expected, where a number is set ("too-few-senders");

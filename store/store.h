@@ -76,6 +76,7 @@ int store_asked(struct store *store, uint16_t cluster, const struct addr *client
 enum store_stream_kind {
     STREAM_LIVE = 0,    /* a connection */
     STREAM_CAPTURE = 1, /* a capture file */
+    STREAM_PARTIAL = 2, /* a flow log that shows some DNS answers: it covers no time */
 };
 
 enum store_stream_end {
@@ -184,12 +185,12 @@ int store_by_name(struct store_view *view, const char *cluster, const uint8_t *n
 
 /* One asked name that `address` was answered for, over all clients of the cluster. */
 struct store_shared {
-    const struct answer *answer; /* of the latest such answer */
+    const struct answer *answer; /* the latest such; its source is dnstap if that saw one of them */
     uint32_t clients;            /* different clients that got it */
     bool clients_at_least;       /* counting stopped at a bound */
     int64_t last_us;
     int64_t expiry_us;
-    uint32_t count;
+    uint32_t count; /* of the source that saw most */
 };
 typedef bool (*store_shared_fn)(void *ctx, const struct store_shared *shared);
 int store_shared_names(struct store_view *view, const char *cluster, const struct addr *address,

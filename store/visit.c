@@ -43,13 +43,15 @@ int view_answer(struct store_view *view, struct view_window *vw, MDB_txn *txn, u
     if (err != 0) {
         return err;
     }
-    view->answer = (struct answer){.via = (enum answer_via)row.via,
-                                   .asked = name,
+    view->answer = (struct answer){.asked = name,
                                    .chain_count = row.chain_count,
                                    .v4_count = row.v4_count,
                                    .v6_count = row.v6_count,
                                    .v4 = rest + row.chain_count * 4u,
                                    .v6 = rest + row.chain_count * 4u + row.v4_count * 4u};
+    if (answer_set_head(&view->answer, row.head) != 0) {
+        return W_EDAMAGED;
+    }
     err = copy_name(vw, txn, row.asked, &name);
     for (uint8_t i = 0; i < row.chain_count && err == 0; i++) {
         uint32_t id;

@@ -70,7 +70,7 @@ struct set_hash {
 /* Followed by u32 chain name ids, v4_count * 4 and v6_count * 16 octets. */
 struct set_row {
     uint16_t cluster;
-    uint8_t via;
+    uint8_t head; /* as in the canonical bytes */
     uint8_t chain_count;
     uint16_t v4_count;
     uint16_t v6_count;

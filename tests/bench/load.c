@@ -9,23 +9,42 @@
 #include <stdlib.h>
 
 #include "collector/ingest.h"
+#include "join/source.h"
 #include "store/store.h"
+
+static int64_t read_input(void *ctx, char *data, size_t len, struct why *why)
+{
+    return input_read(ctx, data, len, why);
+}
+
+static uint64_t consumed(void *ctx)
+{
+    return input_consumed(ctx);
+}
 
 static int load(struct store *store, const char *path, struct why *why)
 {
     struct capture_options options = {.cluster = "default", .peer = path};
     struct capture_summary summary = {0};
     struct ingest *ingest = NULL;
+    struct input *input = NULL;
 
-    int err = ingest_new(&ingest, store, NULL, NULL);
+    int err = input_open(&input, path, why);
     if (err) {
-        return why_set(why, err, "out of memory");
+        return err;
     }
-    err = ingest_file(ingest, path, &options, &summary, why);
+    err = ingest_new(&ingest, store, NULL, NULL);
+    if (err) {
+        why_set(why, err, "out of memory");
+    } else {
+        const struct ingest_bytes bytes = {read_input, input, consumed, input_size(input)};
+        err = ingest_capture(ingest, &bytes, &options, &summary, why);
+    }
     if (!err) {
         err = ingest_finish(ingest, why);
     }
     ingest_free(&ingest);
+    input_close(&input);
     return err;
 }
 

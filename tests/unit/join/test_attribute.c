@@ -439,10 +439,66 @@ static void a_long_thinned_run_is_found_at_any_time_of_the_day(void **state)
     fixture_remove(dir);
 }
 
+static void put_from(struct store *store, enum answer_source source, int64_t at_us,
+                     const char *asked)
+{
+    static uint8_t bytes[ANSWER_BYTES_MAX];
+    struct addr client = fixture_addr(POD);
+    size_t len = fixture_answer(bytes, ANSWER_VIA_CLIENT, asked, "", DST);
+    answer_set_source(bytes, source);
+    assert_int_equal(
+        store_answer(store, store_cluster(store, "default"), &client, T + at_us, 60, bytes, len),
+        0);
+}
+
+/* a.example.com by Hubble alone; b.example.com by dnstap three times, and by Hubble, which saw the
+ * last two of them a little later. */
+static void a_name_that_two_sources_saw_is_one_candidate(void **state)
+{
+    (void)state;
+    char dir[64];
+    struct store_view *view;
+    struct attributor *attributor;
+    struct attribution out;
+    fixture_dir(dir);
+    struct store *store = fixture_open(dir, STORE_WRITE);
+    put_from(store, ANSWER_FROM_HUBBLE, -1 * S, "a.example.com");
+    for (int i = 0; i < 3; i++) {
+        put_from(store, ANSWER_FROM_DNSTAP, (i - 30) * S, "b.example.com");
+    }
+    put_from(store, ANSWER_FROM_HUBBLE, -29 * S + 50, "b.example.com");
+    put_from(store, ANSWER_FROM_HUBBLE, -28 * S + 50, "b.example.com");
+    assert_int_equal(store_commit(store, T, NULL), 0);
+    assert_int_equal(store_view_new(store, &view), 0);
+    struct attribute_params params = attribute_defaults();
+    assert_int_equal(attributor_new(&attributor, view, &params), 0);
+    static const char *const CLIENTS[] = {POD, "192.0.2.200"}; /* another one's are shared */
+    for (int i = 0; i < 2; i++) {
+        struct question question = {.cluster = "default",
+                                    .source = fixture_addr(CLIENTS[i]),
+                                    .destination = fixture_addr(DST),
+                                    .start_us = T,
+                                    .end_us = T,
+                                    .shows_start = true};
+        assert_int_equal(attribute(attributor, &question, T + 10 * MIN, &out), 0);
+        assert_int_equal(out.verdict, i == 0 ? RESOLVED : SHARED);
+        assert_int_equal(out.candidate_count, 2);
+        assert_int_equal(out.candidates[0].source, ANSWER_FROM_HUBBLE);
+        assert_int_equal(out.candidates[0].count, 1);
+        assert_int_equal(out.candidates[1].source, ANSWER_FROM_DNSTAP);
+        assert_int_equal(out.candidates[1].count, 3);
+    }
+    attributor_free(&attributor);
+    store_view_free(&view);
+    store_close(&store);
+    fixture_remove(dir);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_rule_gives_its_verdict),
+        cmocka_unit_test(a_name_that_two_sources_saw_is_one_candidate),
         cmocka_unit_test(a_long_thinned_run_is_found_at_any_time_of_the_day),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -51,6 +51,7 @@ static void a_resolved_flow(void **state)
     candidates[1] = (struct candidate){.name = name_of("."),
                                        .asked = name_of("."),
                                        .via = VIA_LATE,
+                                       .source = ANSWER_FROM_HUBBLE,
                                        .answer_us = at_us,
                                        .age_us = -1500999,
                                        .ttl_s = 4294967295,
@@ -68,7 +69,7 @@ static void a_resolved_flow(void **state)
            "\"count\":3,\"chain\":[\"api.telegram.org\",\"edge.example.net\"],\"via\":\"client\"},"
            "{\"name\":\".\",\"asked\":\".\",\"live\":false,"
            "\"last\":\"2026-05-22T10:00:01.068000Z\",\"age_ms\":-1500,\"ttl_s\":4294967295,"
-           "\"count\":1,\"chain\":[],\"via\":\"late\"}],\"left_out\":4}");
+           "\"count\":1,\"chain\":[],\"via\":\"late\",\"source\":\"hubble\"}],\"left_out\":4}");
 }
 
 static void a_shared_name_tells_how_many_clients_got_it(void **state)

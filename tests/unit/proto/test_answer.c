@@ -148,6 +148,8 @@ static const struct {
     uint8_t octet;
 } CHANGES[] = {
     {"an unknown via", 0, 2},
+    {"an unknown source", 0, 4 << 4},
+    {"a known source with an unknown via", 0, (1 << 4) + 2},
     {"a chain of 17", 1, 17},
     {"one more chain name", 1, 2},
     {"one chain name less", 1, 0},
@@ -188,6 +190,29 @@ static void bytes_that_are_not_canonical_are_refused(void **state)
             fail_msg("%s was taken", CHANGES[i].name);
         }
     }
+}
+
+static void the_source_is_part_of_the_bytes(void **state)
+{
+    (void)state;
+    static const char *const NAMES[] = {"dnstap", "hubble", "zeek", "suricata"};
+    uint8_t bytes[64];
+    uint8_t v4[] = {192, 0, 2, 1};
+    struct answer a;
+    size_t len =
+        answer_encode(ANSWER_VIA_SRV, ASKED, NULL, 0, v4, 1, NULL, 0, bytes, sizeof(bytes));
+    assert_int_equal(answer_decode(&a, bytes, len), 0);
+    assert_int_equal(a.source, ANSWER_FROM_DNSTAP);
+    for (int source = 0; source < ANSWER_SOURCES; source++) {
+        answer_set_source(bytes, (enum answer_source)source);
+        assert_int_equal(answer_decode(&a, bytes, len), 0);
+        assert_int_equal(a.source, source);
+        assert_int_equal(a.via, ANSWER_VIA_SRV);
+        assert_int_equal(answer_head(&a), bytes[0]);
+        assert_string_equal(answer_source_name(a.source), NAMES[source]);
+        assert_int_equal(answer_source_by_name(NAMES[source]), source);
+    }
+    assert_int_equal(answer_source_by_name("goldmane"), ANSWER_FROM_DNSTAP);
 }
 
 static void a_chain_of_sixteen_is_decoded_and_a_longer_one_refused(void **state)
@@ -233,6 +258,7 @@ int main(void)
         cmocka_unit_test(an_answer_needs_room_for_all_of_it),
         cmocka_unit_test(addresses_of_any_number_are_sorted_and_not_repeated),
         cmocka_unit_test(bytes_that_are_not_canonical_are_refused),
+        cmocka_unit_test(the_source_is_part_of_the_bytes),
         cmocka_unit_test(a_chain_of_sixteen_is_decoded_and_a_longer_one_refused),
         cmocka_unit_test(labels_of_63_octets_are_decoded_and_longer_ones_refused),
         cmocka_unit_test(names_of_255_octets_are_decoded_and_longer_ones_refused),

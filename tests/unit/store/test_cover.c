@@ -313,6 +313,38 @@ static void the_user_may_say_what_a_capture_covers(void **state)
     fixture_remove(dir);
 }
 
+/* What a flow log shows of DNS proves nothing about what it does not show. */
+static void a_partial_stream_covers_nothing_and_opens_no_gap(void **state)
+{
+    (void)state;
+    char dir[64];
+    struct store_view *view;
+    fixture_dir(dir);
+    struct store *store = fixture_open(dir, STORE_WRITE);
+    uint16_t cluster = store_cluster(store, "default");
+    const uint8_t *identity = (const uint8_t *)"hubble:node-1";
+    uint32_t number =
+        store_stream_begin(store, STREAM_PARTIAL, cluster, identity, 13, NULL, 0, "x.json", T);
+    store_stream_heard(store, number, T + 100 * S);
+    assert_int_equal(store_commit(store, T + 1000 * S, NULL), 0);
+    assert_int_equal(store_view_new(store, &view), 0);
+    int64_t now_us = T + 1000 * S;
+    /* Neither whole nor "nothing speaks against it": nobody watched who would have seen all. */
+    assert_int_equal(store_cover(view, "default", T, T + 50 * S, now_us, 60 * S), COVER_GAP);
+    /* Nobody waits for it. */
+    assert_true(store_settled(view, "default", now_us, now_us, 60 * S));
+    store_stream_end(store, number, STREAM_CUT);
+    uint32_t dnstap = store_stream_begin(store, STREAM_LIVE, cluster, (const uint8_t *)"dns-1", 5,
+                                         NULL, 0, "unix:/run/x", T);
+    store_stream_heard(store, dnstap, T + 1000 * S);
+    assert_int_equal(store_commit(store, T + 1000 * S, NULL), 0);
+    assert_int_equal(store_view_refresh(view, NULL), 0);
+    assert_int_equal(store_cover(view, "default", T, T + 900 * S, now_us, 60 * S), COVER_WHOLE);
+    store_view_free(&view);
+    store_close(&store);
+    fixture_remove(dir);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -320,6 +352,7 @@ int main(void)
         cmocka_unit_test(a_stream_is_committed_up_to_its_latest_frame_less_its_disorder),
         cmocka_unit_test(streams_that_come_and_go_do_not_fill_the_table_between_two_retentions),
         cmocka_unit_test(the_user_may_say_what_a_capture_covers),
+        cmocka_unit_test(a_partial_stream_covers_nothing_and_opens_no_gap),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
