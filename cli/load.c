@@ -138,7 +138,8 @@ static int load_log(struct ingest *ingest, struct input *input, const struct loa
     err = reader_new(&log.reader, input, NULL, parser, why);
     if (err == W_EFORMAT) {
         struct why unknown = *why;
-        why_set(why, err, "%s (nor is it a Frame Streams capture)", unknown.text);
+        unknown.text[strcspn(unknown.text, ";")] = '\0'; /* no format can be named here */
+        why_set(why, err, "%s; nor is it a Frame Streams capture", unknown.text);
     }
     if (err == 0) {
         ingest_flowlog_begin(ingest, &options->capture);
