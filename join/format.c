@@ -22,8 +22,8 @@ enum { SCORE_MIN = 25 };
 enum { SCORE_SURE = 80 };
 
 const struct format *const FORMATS[] = {
-    &FORMAT_HUBBLE, &FORMAT_KERNEL_LOG, &FORMAT_JOURNAL, &FORMAT_LOKI,
-    &FORMAT_LOGCLI, &FORMAT_DOCKER,     &FORMAT_CRI,     NULL,
+    &FORMAT_HUBBLE, &FORMAT_KERNEL_LOG, &FORMAT_JOURNAL,   &FORMAT_LOKI, &FORMAT_LOGCLI,
+    &FORMAT_DOCKER, &FORMAT_CRI,        &FORMAT_NETOBSERV, NULL,
 };
 
 const char *skip_name(enum skip skip)

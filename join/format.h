@@ -108,6 +108,7 @@ extern const struct format FORMAT_LOKI;
 extern const struct format FORMAT_LOGCLI;
 extern const struct format FORMAT_DOCKER;
 extern const struct format FORMAT_CRI;
+extern const struct format FORMAT_NETOBSERV;
 
 /* All of them; ends with NULL. */
 extern const struct format *const FORMATS[];
@@ -125,6 +126,8 @@ enum {
     PATHS_LOKI,
     PATHS_LOGCLI,
     PATHS_DOCKER,
+    PATHS_NETOBSERV,
+    PATHS_NETOBSERV_EVENT,
     PATHS_COUNT
 };
 

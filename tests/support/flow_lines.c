@@ -65,11 +65,13 @@ const struct flow_record *flow_lines_parse(struct flow_lines *lines, const struc
 }
 
 static void put_end(struct buf *buf, const struct flow *flow, const struct addr *addr,
-                    uint16_t port)
+                    bool port_unknown, uint16_t port)
 {
     char text[ADDR_TEXT_MAX];
     buf_add(buf, text, addr_print(addr, text));
-    if (flow->has_ports) {
+    if (flow->has_ports && port_unknown) {
+        buf_str(buf, ":?");
+    } else if (flow->has_ports) {
         buf_printf(buf, ":%u", port);
     }
 }
@@ -80,16 +82,23 @@ static void put_flow(struct buf *buf, const struct flow *flow)
     char time[TIME_TEXT_MAX] = "never";
     buf_printf(buf, "%s %s ", flow->dataset, flow->transport[0] != '\0' ? flow->transport : "?");
     if (flow->has_pair) {
-        put_end(buf, flow, &flow->source, flow->source_port);
+        put_end(buf, flow, &flow->source, flow->source_port_unknown, flow->source_port);
         buf_str(buf, " > ");
-        put_end(buf, flow, &flow->destination, flow->destination_port);
+        put_end(buf, flow, &flow->destination, false, flow->destination_port);
         buf_char(buf, ' ');
     }
     if (flow->start_us != 0) {
         time_print(flow->start_us, time);
     }
-    buf_printf(buf, "%s %s %s%s", flow_action_name(flow->action), DIRECTIONS[flow->direction],
-               flow->shows_start ? "start " : "", time);
+    buf_printf(buf, "%s %s %s%s%s", flow_action_name(flow->action), DIRECTIONS[flow->direction],
+               flow->shows_start ? "start " : "", flow->aggregated ? "aggregate " : "", time);
+    if (flow->end_us != flow->start_us) {
+        time_print(flow->end_us, time);
+        buf_printf(buf, " to %s", time);
+    }
+    if (flow->has_bytes) {
+        buf_printf(buf, " %llu bytes", (unsigned long long)flow->bytes);
+    }
     if (flow->unjoinable != NULL) {
         buf_printf(buf, " unjoinable %s", flow->unjoinable);
     }
@@ -125,6 +134,43 @@ static void put_dns(struct buf *buf, const struct dns_record *dns)
         addr_print(&addr, text);
         buf_printf(buf, "%s %s", i == 0 ? " =" : "", text);
     }
+}
+
+static void put_who(struct buf *buf, const struct flow_identity *id)
+{
+    static const char *const ENDS[] = {"", "pod ", "service ", "node ", "network "};
+    const struct {
+        const char *before;
+        struct text text;
+        const char *after;
+    } PARTS[] = {
+        {"in ", id->cluster, " "}, {"", id->namespace, "/"}, {"", id->pod, " "},
+        {"(", id->workload, ") "}, {"on ", id->node, " "},   {"service ", id->service, " "},
+    };
+    size_t before = buf->len;
+    buf_str(buf, ENDS[id->end]);
+    for (size_t i = 0; i < sizeof(PARTS) / sizeof(PARTS[0]); i++) {
+        if (PARTS[i].text.len > 0) {
+            buf_str(buf, PARTS[i].before);
+            buf_add(buf, PARTS[i].text.data, PARTS[i].text.len);
+            buf_str(buf, PARTS[i].after);
+        }
+    }
+    if (buf->len == before) {
+        buf_str(buf, "- ");
+    }
+}
+
+const char *flow_lines_who(const struct flow_record *record)
+{
+    static char text[2048];
+    struct buf buf = {0};
+    put_who(&buf, &record->flow.source_id);
+    buf_str(&buf, "> ");
+    put_who(&buf, &record->flow.destination_id);
+    snprintf(text, sizeof(text), "%.*s", (int)buf.len - 1, buf.data);
+    buf_fini(&buf);
+    return text;
 }
 
 const char *flow_lines_text(const struct flow_record *record)

@@ -25,7 +25,12 @@ void flow_lines_header(struct flow_lines *lines, const struct format *format, co
 const struct flow_record *flow_lines_parse(struct flow_lines *lines, const struct format *format,
                                            const char *text, size_t len);
 
+/* Both ends as they name themselves: "shop/cart-7c9d-x2x (cart) on node-1 > pod kube-system/dns-1
+ * service dns", "-" for what is not known. */
+const char *flow_lines_who(const struct flow_record *record);
+
 /* The record as one line of words, for tables of tests:
  * "hubble tcp 10.0.0.1:1 > 192.0.2.1:443 allowed egress start 2026-05-22T10:00:01.000000Z",
- * "skip reply", "bad: ..."; with unjoinable flows as "... unjoinable no-address". */
+ * "skip reply", "bad: ..."; an aggregate has "aggregate TIME to TIME", a flow that ended "TIME to
+ * TIME", octets are "TIME 4120 bytes"; unjoinable flows end with "unjoinable no-address". */
 const char *flow_lines_text(const struct flow_record *record);
