@@ -68,6 +68,7 @@ struct api_options {
     struct attribute_params params; /* copied; cluster_domains are borrowed until api_stop */
     const char *cluster;            /* where a request names none; borrowed */
     uint32_t expect_senders;        /* reported; 0: not fixed */
+    int64_t retention_us;           /* likewise; 0: not known */
 
     uint32_t threads;          /* 0: 2 */
     uint32_t connections;      /* 0: 1536 */

@@ -8,9 +8,6 @@
 #include "api/json.h"
 #include "base/clock.h"
 
-/* A writer that committed within this time is at work: what its connected senders sent since is
- * still to come, which is not blindness. */
-#define COMMIT_LAG_US (10 * US_PER_S)
 /* Clusters whose blind intervals a status shows. */
 #define CLUSTERS_MAX 64
 
@@ -29,7 +26,7 @@ struct list {
 /* The last commit where more of them are to be expected, else never. */
 static int64_t pending_from(int64_t alive_us, int64_t now_us)
 {
-    return now_us - alive_us < COMMIT_LAG_US ? alive_us : INT64_MAX;
+    return now_us - alive_us < STORE_COMMIT_LAG_US ? alive_us : INT64_MAX;
 }
 
 /* True if this row is to be written now. */

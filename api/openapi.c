@@ -98,6 +98,16 @@ const char OPENAPI[] = DOCUMENT(
     "responses": {
      "200": {"description": "the status", "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Status"}}}},
      "default": {"$ref": "#/components/responses/Problem"}}}},
+  "/v1/doctor": {
+   "get": {
+    "summary": "What is wrong with the feed, with evidence and remedy",
+    "operationId": "doctor",
+    "parameters": [
+     {"$ref": "#/components/parameters/cluster"},
+     {"name": "window", "in": "query", "description": "how far back to look, as 24h or 7d; 24h where absent", "schema": {"type": "string"}}],
+    "responses": {
+     "200": {"description": "the checks with their findings", "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Doctor"}}}},
+     "default": {"$ref": "#/components/responses/Problem"}}}},
   "/v1/ingest": {
    "post": {
     "summary": "Load a Frame Streams capture of dnstap into the index",
@@ -280,6 +290,32 @@ const char OPENAPI[] = DOCUMENT(
      "streams_left_out": {"type": "integer"},
      "blind": {"type": "array", "items": {"$ref": "#/components/schemas/Blind"}},
      "blind_left_out": {"type": "integer"}}},
+   "Doctor": {
+    "type": "object",
+    "required": ["cluster", "from", "to", "worst", "checks", "left_out"],
+    "properties": {
+     "cluster": {"type": "string"},
+     "from": {"type": "string", "format": "date-time"},
+     "to": {"type": "string", "format": "date-time"},
+     "worst": {"$ref": "#/components/schemas/Severity"},
+     "checks": {"type": "array", "items": {
+      "type": "object",
+      "required": ["check", "title", "result", "findings"],
+      "properties": {
+       "check": {"type": "string"},
+       "title": {"type": "string", "description": "what is well where nothing is found"},
+       "result": {"$ref": "#/components/schemas/Severity"},
+       "findings": {"type": "array", "items": {
+        "type": "object",
+        "required": ["severity", "subject", "evidence", "consequence", "remedy"],
+        "properties": {
+         "severity": {"$ref": "#/components/schemas/Severity"},
+         "subject": {"type": "string", "description": "a sender, or empty"},
+         "evidence": {"type": "string"},
+         "consequence": {"type": "string"},
+         "remedy": {"type": "string"}}}}}}},
+     "left_out": {"type": "integer", "description": "findings beyond those listed"}}},
+   "Severity": {"type": "string", "enum": ["ok", "note", "warning", "error"]},
    "Status": {
     "type": "object",
     "properties": {

@@ -176,6 +176,23 @@ bool params_time(const struct params *params, const char *name, int64_t *time_us
     return param != NULL && value_time(name, param->value, param->value_len, time_us, problem);
 }
 
+bool params_duration(const struct params *params, const char *name, int64_t *duration_us,
+                     struct problem *problem)
+{
+    const struct param *param = params_find(params, name);
+    int64_t value;
+    if (param == NULL) {
+        return true;
+    }
+    if (!duration_parse(&value, param->value, param->value_len) || value <= 0 ||
+        value > 3650 * US_PER_DAY) {
+        problem_set(problem, 400, name, "%s: expected a duration as 90s, 24h or 7d", name);
+        return false;
+    }
+    *duration_us = value;
+    return true;
+}
+
 bool params_count(const struct params *params, const char *name, uint32_t max, uint32_t *value,
                   struct problem *problem)
 {

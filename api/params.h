@@ -55,6 +55,9 @@ bool params_addr(const struct params *params, const char *name, struct addr *val
 /* RFC 3339 (UTC where it carries no zone) or epoch seconds. */
 bool params_time(const struct params *params, const char *name, int64_t *time_us,
                  struct problem *problem);
+/* "90s", "24h", "7d": more than nothing, at most ten years. */
+bool params_duration(const struct params *params, const char *name, int64_t *duration_us,
+                     struct problem *problem);
 /* A decimal number within 1..max. */
 bool params_count(const struct params *params, const char *name, uint32_t max, uint32_t *value,
                   struct problem *problem);

@@ -46,6 +46,9 @@ void status_get(struct request *request);
 void healthz_get(struct request *request);
 void readyz_get(struct request *request);
 
+extern const char *const DOCTOR_PARAMS[];
+void doctor_get(struct request *request);
+
 void metrics_get(struct request *request);
 
 void openapi_get(struct request *request);

@@ -17,7 +17,8 @@
 #define LOOKUP BIT(COMMAND_LOOKUP)
 #define NAMES BIT(COMMAND_NAMES)
 #define STATUS BIT(COMMAND_STATUS)
-#define ASKING (JOIN | LOOKUP | NAMES | STATUS)
+#define DOCTOR BIT(COMMAND_DOCTOR)
+#define ASKING (JOIN | LOOKUP | NAMES | STATUS | DOCTOR)
 #define EVERY (SERVE | INGEST | ASKING)
 /* The commands that answer DESIGN section 3: serve does it over HTTP. */
 #define JUDGING (SERVE | JOIN | LOOKUP)
@@ -106,6 +107,11 @@ const struct flag FLAGS[] = {
      .commands = LOOKUP, .type = FLAG_TIME, .group = GROUP_INPUT},
     {FLAG("under"), NULL, NULL, "the name and every name under it", AT(under), .commands = NAMES,
      .type = FLAG_BOOL, .group = GROUP_INPUT},
+    {FLAG("window"), "DURATION", NULL,
+     "how far back to look, as 24h or 7d; 24h without it. With it, the index must reach back so "
+     "far",
+     AT(window_us), .min = US_PER_MIN, .max = 3650 * US_PER_DAY, .commands = DOCTOR,
+     .type = FLAG_DURATION, .group = GROUP_INPUT},
     {FLAG("since"), "TIME", NULL, "only answers from then on", AT(since_us), .commands = NAMES,
      .type = FLAG_TIME, .group = GROUP_INPUT},
     {FLAG("until"), "TIME", NULL, "only answers up to then", AT(until_us), .commands = NAMES,
@@ -122,11 +128,11 @@ const struct flag FLAGS[] = {
      .min = 0, .max = 30 * US_PER_DAY, .commands = JUDGING, .type = FLAG_DURATION,
      .group = GROUP_ATTRIBUTION},
     {FLAG("skew"), "DURATION", "2s", "how far the clocks of answers and flows may differ",
-     AT(skew_us), .min = 0, .max = US_PER_HOUR, .commands = JUDGING, .type = FLAG_DURATION,
+     AT(skew_us), .min = 0, .max = US_PER_HOUR, .commands = JUDGING | DOCTOR, .type = FLAG_DURATION,
      .group = GROUP_ATTRIBUTION},
     {FLAG("settle"), "DURATION", "60s", "how late the answers of a connected sender may come",
-     AT(settle_us), .min = 0, .max = US_PER_DAY, .commands = JUDGING, .type = FLAG_DURATION,
-     .group = GROUP_ATTRIBUTION},
+     AT(settle_us), .min = 0, .max = US_PER_DAY, .commands = JUDGING | DOCTOR,
+     .type = FLAG_DURATION, .group = GROUP_ATTRIBUTION},
     {FLAG("candidates"), "N", "8", "names listed for one flow; more are counted", AT(candidates),
      .min = 1, .max = ATTRIBUTE_CANDIDATES_MAX, .commands = JUDGING, .type = FLAG_COUNT,
      .group = GROUP_ATTRIBUTION},
@@ -140,7 +146,7 @@ const struct flag FLAGS[] = {
      AT(explain), .min = 1, .max = UINT32_MAX, .commands = JOIN, .type = FLAG_COUNT,
      .group = GROUP_OUTPUT},
     {FLAG("output"), "text|json", NULL, "text on a terminal, else JSON lines", AT(output),
-     .commands = LOOKUP | NAMES | STATUS, .type = FLAG_OUTPUT, .group = GROUP_OUTPUT},
+     .commands = LOOKUP | NAMES | STATUS | DOCTOR, .type = FLAG_OUTPUT, .group = GROUP_OUTPUT},
     {FLAG("quiet"), NULL, NULL, "no progress and no final count", AT(quiet), .commands = EVERY,
      .type = FLAG_BOOL, .group = GROUP_OUTPUT},
 

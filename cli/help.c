@@ -73,6 +73,14 @@ static const struct page PAGES[COMMAND_COUNT] = {
          "in which answers could have been missed.",
          "  whither status --data /var/lib/whither\n"
          "  whither status --server http://127.0.0.1:8053 --output json\n"},
+    [COMMAND_DOCTOR] =
+        {"whither doctor [flags]", "can the answers be trusted: what is wrong, and the remedy",
+         "Looks at what senders sent, when nobody watched and what the index holds, and says what\n"
+         "is wrong with evidence, consequence and remedy. Exit codes: 0 nothing, 4 warnings,\n"
+         "5 errors, 1 the index or the service could not be asked.",
+         "  whither doctor --data /var/lib/whither\n"
+         "  whither doctor --server http://127.0.0.1:8053 --window 7d\n"
+         "  whither doctor --output json\n"},
 };
 
 /* Prints `text` in words from HELP_COLUMN on; the cursor stands at `column`. */

@@ -15,7 +15,7 @@ static const struct {
     [COMMAND_NONE] = {NULL, NULL},         [COMMAND_SERVE] = {cmd_serve, NULL},
     [COMMAND_INGEST] = {cmd_ingest, NULL}, [COMMAND_JOIN] = {cmd_join, cmd_join_help},
     [COMMAND_LOOKUP] = {cmd_lookup, NULL}, [COMMAND_NAMES] = {cmd_names, NULL},
-    [COMMAND_STATUS] = {cmd_status, NULL},
+    [COMMAND_STATUS] = {cmd_status, NULL}, [COMMAND_DOCTOR] = {cmd_doctor, NULL},
 };
 
 /* Data that did not reach standard output (a full disk) must not look like success. */

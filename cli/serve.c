@@ -140,6 +140,7 @@ static int start_http(struct service *service, struct why *why)
         .params = settings_attribution(settings),
         .cluster = settings->cluster,
         .expect_senders = settings->expect_senders,
+        .retention_us = settings->retention_us,
         .threads = settings->http_threads,
         .max_body = settings->http_max_body,
         .max_line = settings->http_max_line,

@@ -19,7 +19,7 @@
 static const char *const NAMES[COMMAND_COUNT] = {
     [COMMAND_NONE] = "",         [COMMAND_SERVE] = "serve",   [COMMAND_INGEST] = "ingest",
     [COMMAND_JOIN] = "join",     [COMMAND_LOOKUP] = "lookup", [COMMAND_NAMES] = "names",
-    [COMMAND_STATUS] = "status",
+    [COMMAND_STATUS] = "status", [COMMAND_DOCTOR] = "doctor",
 };
 
 /* Where a value comes from; a higher source replaces what a lower one said. */
@@ -417,6 +417,7 @@ static int check_arguments(const struct settings *settings, struct why *why)
         [COMMAND_LOOKUP] = {2, 2, "SRC DST: two IP addresses"},
         [COMMAND_NAMES] = {1, 1, "one NAME or IP"},
         [COMMAND_STATUS] = {0, 0, "flags only"},
+        [COMMAND_DOCTOR] = {0, 0, "flags only"},
     };
     size_t count = settings->arg_count;
     if (count < SHAPES[settings->command].least) {

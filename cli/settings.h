@@ -35,6 +35,7 @@ enum command {
     COMMAND_LOOKUP,
     COMMAND_NAMES,
     COMMAND_STATUS,
+    COMMAND_DOCTOR,
     COMMAND_COUNT,
 };
 /* "serve", "ingest", ...; "" for COMMAND_NONE. */
@@ -140,6 +141,9 @@ struct settings {
     int64_t since_us; /* --since TIME; 0: not given */
     int64_t until_us; /* --until TIME; 0: not given */
     uint32_t limit;   /* --limit N, 100 */
+
+    /* doctor */
+    int64_t window_us; /* --window DURATION; 0: not given */
 
     /* how to read and how to talk */
     const char *config; /* --config FILE; NULL: none */

@@ -236,3 +236,38 @@ int store_client_seen(struct store_view *view, const char *cluster, const struct
     *out = (struct store_client){0};
     return each_window(view, cluster, from_us, to_us, NULL, NULL, client_seen_body, &want);
 }
+
+struct clients_want {
+    store_client_fn fn;
+    void *ctx;
+};
+
+static int clients_body(const struct visit *visit, uint16_t cluster, void *arg)
+{
+    const struct clients_want *want = arg;
+    uint8_t first[CLIENT_KEY_LEN];
+    struct addr addr = {{0}};
+    MDB_cursor *cursor;
+    client_key(first, cluster, &addr);
+    MDB_val key = {sizeof(first), first};
+    MDB_val value;
+    int err = env_err(mdb_cursor_open(visit->txn, visit->vw->window->db[DB_CLIENTS], &cursor));
+    if (err != 0) {
+        return err;
+    }
+    err = env_err(mdb_cursor_get(cursor, &key, &value, MDB_SET_RANGE));
+    while (err == 0 && key.mv_size == CLIENT_KEY_LEN && memcmp(key.mv_data, first, 2) == 0) {
+        memcpy(addr.b, (const uint8_t *)key.mv_data + 2, sizeof(addr.b));
+        err = want->fn(want->ctx, &addr) ? env_err(mdb_cursor_get(cursor, &key, &value, MDB_NEXT))
+                                         : 1;
+    }
+    mdb_cursor_close(cursor);
+    return absent_is_fine(err);
+}
+
+int store_clients(struct store_view *view, const char *cluster, int64_t from_us, int64_t to_us,
+                  store_client_fn fn, void *ctx)
+{
+    struct clients_want want = {fn, ctx};
+    return each_window(view, cluster, from_us, to_us, NULL, NULL, clients_body, &want);
+}

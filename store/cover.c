@@ -12,8 +12,6 @@
 
 /* How far a connection may reach back before the end of the one that it replaces. */
 #define OVERLAP_US (10 * US_PER_S)
-/* How late the writer's last sign of life may be while it still lives. */
-#define COMMIT_LAG_US (10 * US_PER_S)
 
 static bool concerns(const char *of, const char *cluster)
 {
@@ -238,7 +236,8 @@ enum store_cover store_cover(struct store_view *view, const char *cluster, int64
     }
     /* Only the end of the span is missing, and those who are connected may still tell of it, unless
      * so much time has passed that nobody commits any more. */
-    bool may_tell = unwatched_us >= watch.open_us && now_us - to_us < settle_us + COMMIT_LAG_US;
+    bool may_tell =
+        unwatched_us >= watch.open_us && now_us - to_us < settle_us + STORE_COMMIT_LAG_US;
     return may_tell ? COVER_UNSETTLED : COVER_GAP;
 }
 

@@ -196,6 +196,12 @@ typedef bool (*store_shared_fn)(void *ctx, const struct store_shared *shared);
 int store_shared_names(struct store_view *view, const char *cluster, const struct addr *address,
                        int64_t from_us, int64_t to_us, store_shared_fn fn, void *ctx);
 
+/* The clients known in the days that the span touches, the latest day first; one of several days
+ * is visited for each. Returns as the calls above. */
+typedef bool (*store_client_fn)(void *ctx, const struct addr *client);
+int store_clients(struct store_view *view, const char *cluster, int64_t from_us, int64_t to_us,
+                  store_client_fn fn, void *ctx);
+
 /* What is known of a client besides its answers. */
 struct store_client {
     bool asked;  /* seen asking, any rcode, within [from_us, to_us] (to the minute) */
@@ -236,6 +242,10 @@ int store_streams(struct store_view *view, store_stream_fn fn, void *ctx);
  * negative error. */
 int store_tally(struct store_view *view, uint32_t number, struct tally *tally);
 
+/* A writer that committed within this time is at work: what its connected senders sent since is
+ * still to come, which is not blindness. */
+#define STORE_COMMIT_LAG_US (INT64_C(10) * 1000000)
+
 struct store_blind {
     int64_t from_us;
     int64_t to_us; /* now_us where it is still open */
@@ -264,3 +274,11 @@ struct store_status {
     int64_t alive_us; /* the writer's last commit, 0 if never */
 };
 int store_status(struct store_view *view, struct store_status *status);
+
+/* The file system the index is on. */
+struct store_disk {
+    uint64_t free_bytes; /* for us */
+    uint64_t total_bytes;
+};
+/* Returns 0 or -errno. */
+int store_disk(const struct store_view *view, struct store_disk *disk);

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 
 #include "base/clock.h"
 #include "store/env.h"
@@ -293,4 +294,15 @@ int store_status(struct store_view *view, struct store_status *status)
         err = add_window(&view->windows[i], status);
     }
     return err;
+}
+
+int store_disk(const struct store_view *view, struct store_disk *disk)
+{
+    struct statvfs fs;
+    if (statvfs(view->store->dir, &fs) != 0) {
+        return -errno;
+    }
+    disk->free_bytes = (uint64_t)fs.f_bavail * fs.f_frsize;
+    disk->total_bytes = (uint64_t)fs.f_blocks * fs.f_frsize;
+    return 0;
 }
