@@ -112,7 +112,7 @@ int owners_restore(struct owners *owners, const struct owner *owner);
 uint64_t owners_version(const struct owners *owners);
 
 /* Visits the intervals that changed after `version` (0: all), in no promised order, until `fn`
- * returns false. The table must not be asked or told anything meanwhile. */
+ * returns false. The table must not be told anything meanwhile. */
 typedef bool (*owner_fn)(void *ctx, const struct owner *owner);
 void owners_each(struct owners *owners, uint64_t version, owner_fn fn, void *ctx);
 
