@@ -18,6 +18,9 @@ void dns_builder_init(struct dns_builder *builder, struct text asked)
     builder->chain_count = 0;
     builder->v4_count = 0;
     builder->v6_count = 0;
+    if (asked.data != NULL && asked.len == 0) {
+        asked = (struct text){".", 1};
+    }
     if (name_from_text(&builder->asked, asked.data, asked.len) != 0) {
         builder->bad = "the asked name is no domain name";
     }
@@ -48,7 +51,7 @@ static void add_addr(struct dns_builder *builder, const struct addr *addr)
 void dns_builder_addr(struct dns_builder *builder, struct text text)
 {
     struct addr addr;
-    if (addr_parse(&addr, text.data, text.len)) {
+    if (text.data != NULL && addr_parse(&addr, text.data, text.len)) {
         add_addr(builder, &addr);
     } else {
         builder->bad = "an answered address is no IP address";
@@ -58,7 +61,7 @@ void dns_builder_addr(struct dns_builder *builder, struct text text)
 void dns_builder_answer(struct dns_builder *builder, struct text answer)
 {
     struct addr addr;
-    if (addr_parse(&addr, answer.data, answer.len)) {
+    if (answer.data != NULL && addr_parse(&addr, answer.data, answer.len)) {
         add_addr(builder, &addr);
     } else {
         dns_builder_target(builder, answer);

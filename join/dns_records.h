@@ -37,7 +37,7 @@ struct dns_builder {
     uint8_t v6[DNS_RECORD_ADDRS_MAX * 16];
 };
 
-/* Begins with the asked name. */
+/* Begins with the asked name; an empty one is the root. */
 void dns_builder_init(struct dns_builder *builder, struct text asked);
 /* The target of the next CNAME record. */
 void dns_builder_target(struct dns_builder *builder, struct text name);

@@ -109,6 +109,7 @@ extern const struct format FORMAT_LOGCLI;
 extern const struct format FORMAT_DOCKER;
 extern const struct format FORMAT_CRI;
 extern const struct format FORMAT_NETOBSERV;
+extern const struct format FORMAT_SURICATA;
 
 /* All of them; ends with NULL. */
 extern const struct format *const FORMATS[];
@@ -128,6 +129,8 @@ enum {
     PATHS_DOCKER,
     PATHS_NETOBSERV,
     PATHS_NETOBSERV_EVENT,
+    PATHS_SURICATA,
+    PATHS_SURICATA_ANSWER,
     PATHS_COUNT
 };
 

@@ -88,6 +88,9 @@ static void what_gave_no_address_still_shows_that_the_client_asked(void **state)
     f.facts.rcode = 3;
     dns_builder_addr(&f.builder, text("198.51.100.9"));
     end(&f, IS "3");
+    begin(&f, "");
+    dns_builder_addr(&f.builder, text("198.51.100.9"));
+    end(&f, IS "0 ttl 30: . = 198.51.100.9");
 }
 
 static void names_and_addresses_that_are_none_make_it_bad(void **state)
@@ -96,14 +99,21 @@ static void names_and_addresses_that_are_none_make_it_bad(void **state)
     (void)state;
     begin(&f, "a..b");
     end(&f, "bad: a DNS response: the asked name is no domain name");
-    begin(&f, "");
-    end(&f, "bad: a DNS response: the asked name is no domain name");
+    begin(&f, ".");
+    dns_builder_target(&f.builder, (struct text){NULL, 0});
+    end(&f, "bad: a DNS response: the target of a CNAME is no domain name");
     begin(&f, "example.com");
     dns_builder_target(&f.builder, text(".example.net"));
     end(&f, "bad: a DNS response: the target of a CNAME is no domain name");
     begin(&f, "example.com");
     dns_builder_addr(&f.builder, text("example.net"));
     end(&f, "bad: a DNS response: an answered address is no IP address");
+    begin(&f, "example.com");
+    dns_builder_addr(&f.builder, (struct text){NULL, 0});
+    end(&f, "bad: a DNS response: an answered address is no IP address");
+    begin(&f, "example.com");
+    dns_builder_answer(&f.builder, (struct text){NULL, 0});
+    end(&f, "bad: a DNS response: the target of a CNAME is no domain name");
     begin(&f, "example.com");
     f.facts.time_us = 0;
     end(&f, "bad: a DNS response without a time");
