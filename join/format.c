@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "join/field.h"
 
 /* Loki around journal JSON around a kernel line; deeper is nobody's. */
@@ -21,10 +22,23 @@ enum { SCORE_MIN = 25 };
  * is taken for a format only then, and the other formats need not be tried. */
 enum { SCORE_SURE = 80 };
 
+/* clang-format off */
 const struct format *const FORMATS[] = {
-    &FORMAT_HUBBLE, &FORMAT_KERNEL_LOG, &FORMAT_JOURNAL,   &FORMAT_LOKI,     &FORMAT_LOGCLI,
-    &FORMAT_DOCKER, &FORMAT_CRI,        &FORMAT_NETOBSERV, &FORMAT_SURICATA, NULL,
+    &FORMAT_HUBBLE,
+    &FORMAT_KERNEL_LOG,
+    &FORMAT_CALICO,
+    &FORMAT_CALICO_EBPF,
+    &FORMAT_GOLDMANE,
+    &FORMAT_NETOBSERV,
+    &FORMAT_SURICATA,
+    &FORMAT_JOURNAL,
+    &FORMAT_LOKI,
+    &FORMAT_LOGCLI,
+    &FORMAT_DOCKER,
+    &FORMAT_CRI,
+    NULL,
 };
+/* clang-format on */
 
 const char *skip_name(enum skip skip)
 {
@@ -218,6 +232,12 @@ bool parse_is(const struct json_value *value, const char *word)
     return value->type == JSON_STRING && text_is(value->text, word);
 }
 
+struct text parse_scalar(const struct json_value *value)
+{
+    bool plain = value->type == JSON_NUMBER || (value->type == JSON_STRING && !value->escaped);
+    return plain ? value->text : (struct text){NULL, 0};
+}
+
 struct text parse_text(struct parser *parser, const struct json_value *value)
 {
     struct text none = {NULL, 0};
@@ -260,6 +280,12 @@ void parse_time(struct flow_record *record, int64_t time_us)
     if (time_us == 0 && flow->unjoinable == NULL) {
         flow->unjoinable = "no-time";
     }
+}
+
+int64_t parse_when(struct text text)
+{
+    int64_t time_us;
+    return text.data != NULL && time_parse(&time_us, text.data, text.len, 0) ? time_us : 0;
 }
 
 void parse_span(struct flow_record *record, int64_t start_us, int64_t end_us, int64_t precision_us)

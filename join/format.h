@@ -104,6 +104,9 @@ struct format {
 extern const struct format FORMAT_HUBBLE;
 extern const struct format FORMAT_KERNEL_LOG;
 extern const struct format FORMAT_JOURNAL;
+extern const struct format FORMAT_CALICO;
+extern const struct format FORMAT_CALICO_EBPF;
+extern const struct format FORMAT_GOLDMANE;
 extern const struct format FORMAT_LOKI;
 extern const struct format FORMAT_LOGCLI;
 extern const struct format FORMAT_DOCKER;
@@ -131,6 +134,8 @@ enum {
     PATHS_NETOBSERV_EVENT,
     PATHS_SURICATA,
     PATHS_SURICATA_ANSWER,
+    PATHS_CALICO,
+    PATHS_GOLDMANE,
     PATHS_COUNT
 };
 
@@ -178,6 +183,8 @@ const struct layout *parse_layout(struct parser *parser, const struct format *fo
 bool parse_port(const struct json_value *value, uint16_t *port);
 /* Whether it is the string `word`. */
 bool parse_is(const struct json_value *value, const char *word);
+/* A number, or a string without escapes, as its text; NULL if it is neither. */
+struct text parse_scalar(const struct json_value *value);
 /* What a string means, NULL if it is none. */
 struct text parse_text(struct parser *parser, const struct json_value *value);
 /* Sets the addresses, or flow.unjoinable where they are absent, "", "-" or no addresses (then the
@@ -185,6 +192,9 @@ struct text parse_text(struct parser *parser, const struct json_value *value);
 void parse_pair(struct flow_record *record, struct text source, struct text destination);
 /* Sets flow.start_us and end_us, or flow.unjoinable where `time_us` is 0. */
 void parse_time(struct flow_record *record, int64_t time_us);
+/* A time in RFC 3339 with its zone (without one it is UTC) or seconds since the epoch; 0 if it is
+ * neither, or absent. */
+int64_t parse_when(struct text text);
 /* Sets flow.start_us .. end_us to the span of an aggregate. A missing time is 0, an end before the
  * start the start. */
 void parse_span(struct flow_record *record, int64_t start_us, int64_t end_us, int64_t precision_us);

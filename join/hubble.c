@@ -66,6 +66,7 @@ enum {
     H_AGENT_EVENT,
     H_DEBUG_EVENT,
     H_EVENT_TYPE, /* Suricata's: its events have a "flow", too */
+    H_KEY,        /* and Goldmane's */
     H_COUNT,
 };
 
@@ -105,6 +106,7 @@ static const char *const WRAPPED[H_COUNT] = {
     [H_AGENT_EVENT] = "/agent_event",
     [H_DEBUG_EVENT] = "/debug_event",
     [H_EVENT_TYPE] = "/event_type",
+    [H_KEY] = "/flow/Key",
 };
 
 static const char *const BARE[H_FLOW_COUNT] = {FLOW_POINTERS("")};
@@ -127,7 +129,8 @@ static bool is_event(const struct json_value *values)
 
 static bool is_wrapped(const struct json_value *values)
 {
-    return values[H_FLOW].type == JSON_OBJECT && values[H_EVENT_TYPE].type == JSON_ABSENT;
+    return values[H_FLOW].type == JSON_OBJECT && values[H_EVENT_TYPE].type == JSON_ABSENT &&
+           values[H_KEY].type == JSON_ABSENT;
 }
 
 static int read_wrapped(struct parser *parser, struct text line, struct json_value *values,

@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "join/field.h"
+
 /* Lines looked at to find the format, and octets gathered for it where they come at once. */
 enum { SNIFF_LINES = 32, SNIFF_LEN = 64 * 1024, SNIFF_DOCUMENT_LEN = 64 };
 
@@ -105,22 +107,29 @@ static bool loki_forced(const struct reader *reader)
 }
 
 /* Why no line of the head is of a known format. */
-static int unknown(const struct reader *reader, uint64_t line, struct why *why)
+static int unknown(const struct reader *reader, uint64_t number, struct text line, struct why *why)
 {
     char tried[512] = "";
+    if (line.data[0] == '[' || text_is(line, "{")) {
+        return why_set(why, W_EFORMAT,
+                       "%s: line %llu is a part of JSON, but a record has to be on a line of its "
+                       "own; `jq -c .` puts it there, and `jq -c '.[]'` takes a list apart",
+                       input_name(reader->input), (unsigned long long)number);
+    }
     for (size_t i = 0; FORMATS[i] != NULL; i++) {
         size_t len = strlen(tried);
         snprintf(tried + len, sizeof(tried) - len, "%s%s", len > 0 ? ", " : "", FORMATS[i]->name);
     }
     return why_set(why, W_EFORMAT,
                    "%s: line %llu is of no known format (tried %s); name it with --from FORMAT",
-                   input_name(reader->input), (unsigned long long)line, tried);
+                   input_name(reader->input), (unsigned long long)number, tried);
 }
 
 /* Takes the format of the first line that has one. */
 static int find_format(struct reader *reader, struct parser *parser, struct why *why)
 {
-    uint64_t first = 0; /* line that was none */
+    uint64_t first = 0; /* line that was none, and its text */
+    struct text none = {NULL, 0};
     const char *at = reader->carry;
     const char *end = at + reader->carry_len;
     struct arena arena = {0};
@@ -132,6 +141,7 @@ static int find_format(struct reader *reader, struct parser *parser, struct why 
         struct text line = trim(at, (size_t)((stop != NULL ? stop : end) - at));
         if (line.len > 0) {
             reader->format = format_of_line(parser, line);
+            none = first == 0 ? line : none;
             first = first == 0 ? number : first;
         }
         at = stop != NULL ? stop + 1 : end;
@@ -141,7 +151,7 @@ static int find_format(struct reader *reader, struct parser *parser, struct why 
     if (parser->no_memory) {
         return -ENOMEM;
     }
-    return reader->format == NULL && first != 0 ? unknown(reader, first, why) : 0;
+    return reader->format == NULL && first != 0 ? unknown(reader, first, none, why) : 0;
 }
 
 static bool has_columns(const struct reader *reader)

@@ -168,7 +168,8 @@ const char *flow_lines_who(const struct flow_record *record)
     put_who(&buf, &record->flow.source_id);
     buf_str(&buf, "> ");
     put_who(&buf, &record->flow.destination_id);
-    snprintf(text, sizeof(text), "%.*s", (int)buf.len - 1, buf.data);
+    snprintf(text, sizeof(text), "%.*s",
+             (int)buf.len - (buf.len > 0 && buf.data[buf.len - 1] == ' '), buf.data);
     buf_fini(&buf);
     return text;
 }

@@ -226,6 +226,21 @@ static void what_is_of_no_known_format_is_refused_with_what_was_tried(void **sta
     buf_fini(&out);
 }
 
+static void json_over_several_lines_is_refused_with_what_helps(void **state)
+{
+    static const char *const TEXTS[] = {"[\n{}\n]\n", "{\n \"a\": 1\n}\n", "[{\"a\":1}]\n"};
+    struct fixture *fixture = *state;
+    for (size_t i = 0; i < sizeof(TEXTS) / sizeof(TEXTS[0]); i++) {
+        struct buf out = {0};
+        struct why why = {""};
+        write_file(fixture->path, TEXTS[i], strlen(TEXTS[i]));
+        assert_int_equal(read_all(fixture, NULL, &out, &why), W_EFORMAT);
+        assert_non_null(strstr(why.text, "line 1 is a part of JSON"));
+        assert_non_null(strstr(why.text, "jq -c"));
+        buf_fini(&out);
+    }
+}
+
 static void the_format_may_show_only_after_other_lines(void **state)
 {
     struct fixture *fixture = *state;
@@ -389,6 +404,7 @@ static void columns_that_are_named_count_until_a_header_comes(void **state)
     write_file(fixture->path, "1|2\n#a|b\n3|4\n", 13);
     read_columns(fixture, &out);
     assert_string_equal(out.data, "1=2|/3=3|/");
+    fixture->parser->options.columns = NULL;
     buf_fini(&out);
 }
 
@@ -401,14 +417,13 @@ int main(void)
         cmocka_unit_test(compressed_files_are_found_by_content),
         cmocka_unit_test(a_cut_or_damaged_file_gives_what_came_before_and_an_error),
         cmocka_unit_test(what_is_of_no_known_format_is_refused_with_what_was_tried),
+        cmocka_unit_test(json_over_several_lines_is_refused_with_what_helps),
         cmocka_unit_test(the_format_may_show_only_after_other_lines),
         cmocka_unit_test(a_loki_response_is_read_entry_by_entry),
         cmocka_unit_test(sources_are_files_directories_and_globs),
         cmocka_unit_test(what_cannot_be_opened_is_named),
-        cmocka_unit_test_setup_teardown(
-            a_header_counts_for_the_records_behind_it_and_ends_the_batch, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(columns_that_are_named_count_until_a_header_comes, set_up,
-                                        tear_down),
+        cmocka_unit_test(a_header_counts_for_the_records_behind_it_and_ends_the_batch),
+        cmocka_unit_test(columns_that_are_named_count_until_a_header_comes),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -1,0 +1,104 @@
+/* tests/unit/join/test_format.c -- which format a line is of
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "join/format.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "tests/support/flow_lines.h"
+
+/* Lines by which a format is known, one at least for each form it has. NULL: none. */
+static const struct {
+    const struct format *format;
+    const char *line;
+} SAMPLES[] = {
+    {&FORMAT_HUBBLE,
+     "{\"flow\":{\"time\":\"2026-05-22T10:00:01Z\",\"verdict\":\"FORWARDED\",\"IP\":{\"source\":"
+     "\"192.0.2.7\",\"destination\":\"198.51.100.9\"}},\"node_name\":\"n\"}"},
+    {&FORMAT_HUBBLE, "{\"lost_events\":{\"num_events_lost\":\"7\"}}"},
+    {&FORMAT_HUBBLE,
+     "{\"IP\":{\"source\":\"192.0.2.7\",\"destination\":\"198.51.100.9\"},\"Type\":\"L3_L4\","
+     "\"time\":\"2026-05-22T10:00:01Z\",\"verdict\":\"DROPPED\"}"},
+    {&FORMAT_KERNEL_LOG,
+     "May 22 10:00:01 n kernel: calico-packet: IN=cali1 OUT=eth0 MAC= SRC=192.0.2.7 "
+     "DST=198.51.100.9 LEN=60 PROTO=TCP SPT=40112 DPT=443 SYN"},
+    {&FORMAT_KERNEL_LOG, "[1.2] x: IN=cali1 OUT=eth0 SRC=192.0.2.7 DST=198.51.100.9 PROTO=1"},
+    {&FORMAT_KERNEL_LOG, "2026-05-22T10:00:01Z n systemd[1]: Started a unit."},
+    {&FORMAT_CALICO,
+     "{\"start_time\":1779444000,\"end_time\":1779444308,\"source_ip\":null,\"source_name\":\"-\","
+     "\"source_name_aggr\":\"cart-*\",\"source_namespace\":\"shop\",\"dest_ip\":null,\"dest_name\":"
+     "\"-\",\"dest_name_aggr\":\"pub\",\"dest_namespace\":\"-\",\"proto\":\"tcp\",\"action\":"
+     "\"allow\",\"reporter\":\"src\"}"},
+    {&FORMAT_CALICO_EBPF,
+     "curl-5288    [000] ..s2.  3055.982021: bpf_trace_printk: cali1-E: policy ALLOWED proto 6 "
+     "src 192.0.2.7:56042 dest 198.51.100.9:80"},
+    {&FORMAT_CALICO_EBPF,
+     "2026-05-22T10:00:01Z x-7 [000] .. 3055.9: 0: cali1-I: policy DENIED proto 6 "
+     "src 192.0.2.7:56042 dest 198.51.100.9:80"},
+    {&FORMAT_CALICO_EBPF, "x-7 [000] ..s2. 3055.98: bpf_trace_printk: cali1-E: New packet"},
+    {&FORMAT_GOLDMANE,
+     "{\"id\":5,\"flow\":{\"Key\":{\"source_name\":\"cart-*\",\"dest_name\":\"pub\",\"reporter\":1,"
+     "\"action\":1},\"start_time\":1779444000,\"end_time\":1779444015}}"},
+    {&FORMAT_GOLDMANE,
+     "data: {\"start_time\":\"2026-05-22T10:00:00Z\",\"end_time\":\"2026-05-22T10:00:15Z\","
+     "\"action\":\"Allow\",\"source_name\":\"cart-*\",\"source_namespace\":\"shop\",\"dest_name\":"
+     "\"pub\",\"dest_namespace\":\"-\",\"protocol\":\"tcp\",\"reporter\":\"Src\"}"},
+    {&FORMAT_GOLDMANE,
+     "{\"meta\":{},\"items\":[{\"source_namespace\":\"shop\",\"dest_namespace\":\"-\"}]}"},
+    {&FORMAT_JOURNAL,
+     "{\"MESSAGE\":\"x: IN=cali1 OUT=eth0 SRC=192.0.2.7 DST=198.51.100.9\",\"_HOSTNAME\":\"n\"}"},
+    {&FORMAT_LOGCLI,
+     "{\"labels\":{\"job\":\"j\"},\"line\":\"x\",\"timestamp\":\"2026-05-22T10:00:01Z\"}"},
+    {NULL, "{\"src\":\"192.0.2.7\",\"dst\":\"198.51.100.9\",\"ts\":1779444001}"},
+    {NULL, "192.0.2.7,198.51.100.9,1779444001"},
+    {NULL, "{}"},
+    {NULL, "{"},
+    {NULL, "[]"},
+    {NULL, "x"},
+    {NULL, "<html>"},
+};
+
+static void a_line_is_claimed_by_its_format_alone(void **state)
+{
+    struct flow_lines lines;
+    (void)state;
+    flow_lines_init(&lines, NULL, INT64_C(1779444001000000));
+    lines.parser->arena = &lines.arena;
+    for (size_t i = 0; i < sizeof(SAMPLES) / sizeof(SAMPLES[0]); i++) {
+        struct text line = {SAMPLES[i].line, strlen(SAMPLES[i].line)};
+        assert_ptr_equal(format_of_line(lines.parser, line), SAMPLES[i].format);
+        for (size_t f = 0; FORMATS[f] != NULL; f++) {
+            unsigned score = FORMATS[f]->score(lines.parser, line);
+            /* A line of any system log is a weak claim. */
+            bool weak = FORMATS[f] == &FORMAT_KERNEL_LOG && score <= 30;
+            if (FORMATS[f] != SAMPLES[i].format && score > 0 && !weak) {
+                fail_msg("%s claims: %s", FORMATS[f]->name, SAMPLES[i].line);
+            }
+        }
+    }
+    flow_lines_fini(&lines);
+}
+
+static void formats_are_found_by_name(void **state)
+{
+    (void)state;
+    for (size_t i = 0; FORMATS[i] != NULL; i++) {
+        assert_ptr_equal(format_by_name(FORMATS[i]->name), FORMATS[i]);
+    }
+    assert_null(format_by_name("hubbl"));
+    assert_null(format_by_name(""));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_line_is_claimed_by_its_format_alone),
+        cmocka_unit_test(formats_are_found_by_name),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
