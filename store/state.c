@@ -9,13 +9,16 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/buf.h"
 #include "base/clock.h"
 #include "store/env.h"
+#include "store/owner_rows.h"
 
 #define STATE_FORMAT 1
-#define STATE_MAP_BYTES (UINT64_C(1) << 30)
+/* Address space. Owners take up to 512 MiB of it, twice where readers hold on to what was. */
+#define STATE_MAP_BYTES (UINT64_C(4) << 30)
 
-enum { DB_HEAD, DB_STREAMS, DB_LOSSES, DB_TALLIES, STATE_DBS };
+enum { DB_HEAD, DB_STREAMS, DB_LOSSES, DB_TALLIES, DB_OWNERS, DB_OWNER_IDS, STATE_DBS };
 /* Made by later versions than the first; an index that has none is read without. */
 enum { DB_OPTIONAL = DB_TALLIES };
 
@@ -51,6 +54,7 @@ struct state {
     struct state_loss *losses; /* not yet on disk */
     size_t loss_count;
     struct state_loss last_loss; /* the latest on disk that this process wrote; to_us 0: none */
+    struct buf owners;           /* rows not yet on disk */
     int64_t forget_us;           /* what ended before goes with the next commit */
 };
 
@@ -59,6 +63,7 @@ struct state {
 #define DISORDER_MAX_US (10 * US_PER_S)
 /* A disk that stays full must not fill the memory: later losses then widen the last one. */
 enum { WAITING_LOSSES_MAX = 64 };
+enum { WAITING_OWNERS_BYTES = 16 * 1024 * 1024 };
 
 static int load_head(struct state *state, MDB_txn *txn, const char *path, struct why *why)
 {
@@ -85,7 +90,8 @@ static int load_head(struct state *state, MDB_txn *txn, const char *path, struct
 
 static int open_tables(struct state *state, const char *path, struct why *why)
 {
-    static const char *const NAMES[STATE_DBS] = {"head", "streams", "losses", "tallies"};
+    static const char *const NAMES[STATE_DBS] = {"head",    "streams", "losses",
+                                                 "tallies", "owners",  "owner_ids"};
     MDB_txn *txn;
     int err = env_err(mdb_txn_begin(state->env, NULL, state->writable ? 0 : MDB_RDONLY, &txn));
     if (err != 0) {
@@ -119,6 +125,7 @@ int state_open(struct state **out, const char *path, bool writable, struct why *
         return why_set(why, -ENOMEM, "%s: out of memory", path);
     }
     state->writable = writable;
+    state->owners.max = WAITING_OWNERS_BYTES;
     int err = env_open(&state->env, path, writable, STATE_MAP_BYTES, STATE_DBS, why);
     err = err == 0 ? open_tables(state, path, why) : err;
     if (err != 0) {
@@ -141,6 +148,7 @@ void state_close(struct state **out)
     }
     free(state->streams);
     free(state->losses);
+    buf_fini(&state->owners);
     free(state);
 }
 
@@ -241,6 +249,20 @@ int state_read_tally(struct state *state, uint32_t number, struct tally *tally)
     }
     mdb_txn_abort(txn);
     return err == ENV_NOTFOUND ? 0 : err;
+}
+
+int state_owners(struct state *state, uint64_t after, store_owner_fn fn, void *ctx)
+{
+    MDB_txn *txn;
+    if (state->missing[DB_OWNERS]) {
+        return 0;
+    }
+    int err = env_err(mdb_txn_begin(state->env, NULL, MDB_RDONLY, &txn));
+    if (err == 0) {
+        err = owner_rows_visit(txn, state->db[DB_OWNERS], after, fn, ctx);
+        mdb_txn_abort(txn);
+    }
+    return err;
 }
 
 /* ---- Writing ---- */
@@ -356,6 +378,16 @@ void state_loss(struct state *state, const char *cluster, int64_t from_us, int64
 void state_expect(struct state *state, uint32_t expected)
 {
     state->head.expected = expected;
+}
+
+int state_owner(struct state *state, const struct store_owner *owner)
+{
+    return owner_rows_add(&state->owners, owner);
+}
+
+bool state_full(const struct state *state)
+{
+    return state->owners.len > WAITING_OWNERS_BYTES / 2;
 }
 
 void state_forget(struct state *state, int64_t before_us)
@@ -514,6 +546,20 @@ static int forget_old(struct state *state, MDB_txn *txn)
                                   sizeof(struct state_loss), loss_ended_us);
 }
 
+static int put_owners(struct state *state, MDB_txn *txn, int64_t alive_us)
+{
+    const struct owner_tables tables = {
+        .head = state->db[DB_HEAD],
+        .rows = state->db[DB_OWNERS],
+        .ids = state->db[DB_OWNER_IDS],
+        .rows_max = OWNER_ROWS_MAX,
+        .bytes_max = OWNER_ROWS_BYTES_MAX,
+    };
+    int err = state->owners.len > 0 ? owner_rows_put(txn, &tables, &state->owners, alive_us) : 0;
+    return err == 0 && state->forget_us != 0 ? owner_rows_forget(txn, &tables, state->forget_us)
+                                             : err;
+}
+
 /* Peers that come and go with ever new identities must not fill the table between two rounds of
  * retention: whoever reads the state reads all of it. */
 static bool too_many_streams(const struct state *state, MDB_txn *txn)
@@ -560,6 +606,7 @@ static void settle(struct state *state, bool windows_ok)
         state->last_loss = state->losses[state->loss_count - 1];
     }
     state->loss_count = 0;
+    buf_reset(&state->owners);
     state->forget_us = 0;
 }
 
@@ -573,6 +620,7 @@ int state_commit(struct state *state, int64_t alive_us, bool windows_ok)
     err = put_streams(state, txn, windows_ok);
     err = err == 0 ? put_tallies(state, txn) : err;
     err = err == 0 ? put_losses(state, txn) : err;
+    err = err == 0 ? put_owners(state, txn, alive_us) : err;
     bool forget = err == 0 && (state->forget_us != 0 || too_many_streams(state, txn));
     err = forget ? forget_old(state, txn) : err;
     err = err == 0 ? put_head(state, txn, alive_us) : err;

@@ -74,6 +74,8 @@ int state_read(struct state *state, struct state_copy *copy);
 void state_copy_fini(struct state_copy *copy);
 /* The tally of a stream, all zero if there is none. 0 or a negative error. Any thread. */
 int state_read_tally(struct state *state, uint32_t number, struct tally *tally);
+/* As store_owners. Any thread. */
+int state_owners(struct state *state, uint64_t after, store_owner_fn fn, void *ctx);
 
 /* ---- Writer thread ---- */
 
@@ -88,8 +90,12 @@ void state_covers(struct state *state, uint32_t number, int64_t from_us, int64_t
 void state_loss(struct state *state, const char *cluster, int64_t from_us, int64_t to_us,
                 uint64_t count, const char *reason);
 void state_expect(struct state *state, uint32_t expected);
+/* As store_owner. */
+int state_owner(struct state *state, const struct store_owner *owner);
+/* Do so many owners wait that a commit is due? */
+bool state_full(const struct state *state);
 /* Writes what changed. `windows_ok`: everything heard so far is in the windows; else the streams
  * stay committed to where they were. On failure the changes wait for the next call. */
 int state_commit(struct state *state, int64_t alive_us, bool windows_ok);
-/* Forgets streams and losses that ended before the time. */
+/* Forgets streams, losses and owners that ended before the time. */
 void state_forget(struct state *state, int64_t before_us);

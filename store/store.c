@@ -229,6 +229,11 @@ void store_expect(struct store *store, uint32_t senders)
     state_expect(store->state, senders);
 }
 
+int store_owner(struct store *store, const struct store_owner *owner)
+{
+    return state_owner(store->state, owner);
+}
+
 struct store_counters store_counters(const struct store *store)
 {
     return (struct store_counters){

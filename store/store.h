@@ -5,7 +5,7 @@
  * (streams with the time each is committed to, losses). This is the only folder that knows LMDB.
  *
  *   DIR/writer.lock                   flock held by the one writer; its text says who that is
- *   DIR/state.mdb                     streams and losses, always synced
+ *   DIR/state.mdb                     streams, losses and owners, always synced
  *   DIR/windows/DAY-SERIAL.mdb        e.g. 20260522-00000001.mdb; a serial is never used again
  *
  * Writing: one process, one thread (the writer thread) calls store_answer, store_asked,
@@ -105,6 +105,38 @@ void store_stream_covers(struct store *store, uint32_t stream, int64_t from_us, 
  * "refused-time"). */
 void store_loss(struct store *store, uint16_t cluster, int64_t from_us, int64_t to_us,
                 uint64_t count, const char *reason);
+
+#define STORE_OWNER_ADDRS_MAX 8
+#define STORE_OWNER_TEXT_MAX 255 /* octets of each text but the labels and the cluster */
+#define STORE_OWNER_LABELS_MAX 2047
+
+/* One object of a cluster held these addresses from .. to. What it means is join's business
+ * (join/owners.h); the store keeps it. Texts are never NULL. */
+struct store_owner {
+    uint64_t id; /* made up by whoever writes it; the same for all that is said of one interval */
+    uint64_t sequence; /* reading: ascends with each change of any interval */
+    uint8_t kind;
+    bool hint;
+    bool sure_end;
+    const char *cluster;
+    const char *namespace;
+    const char *name;
+    const char *uid;
+    const char *workload_kind;
+    const char *workload;
+    const char *node;
+    const char *labels;
+    int64_t from_us;
+    int64_t to_us; /* INT64_MAX: it has not ended */
+    int64_t seen_us;
+    uint32_t address_count; /* from 1 to STORE_OWNER_ADDRS_MAX */
+    const struct addr *addresses;
+};
+/* Keeps an interval from the next commit on, in place of the one of the same id. It goes when it
+ * ended (a hint: when it was last seen) longer ago than store_retain keeps, or, from the one that
+ * changed longest ago on, when there are too many. Returns 0; W_ESYNTAX for texts or addresses
+ * beyond the limits; W_ELIMIT where too many wait already, because commits fail; -ENOMEM. */
+int store_owner(struct store *store, const struct store_owner *owner);
 
 /* How many streams must be heard for an instant to count as watched; 0: not fixed. Kept in the
  * state. */
@@ -259,6 +291,13 @@ typedef bool (*store_blind_fn)(void *ctx, const struct store_blind *blind);
 /* Blind intervals that touch [from_us, to_us], by start. */
 int store_blinds(struct store_view *view, const char *cluster, int64_t from_us, int64_t to_us,
                  int64_t now_us, store_blind_fn fn, void *ctx);
+
+/* All pointers live until the callback returns. Return false to stop. */
+typedef bool (*store_owner_fn)(void *ctx, const struct store_owner *owner);
+/* Visits the intervals that changed after that sequence number (0: all), ascending by it. What was
+ * dropped meanwhile is not told. Sees the latest commit, whatever the view was refreshed to.
+ * Returns 0, 1 if `fn` stopped it, or a negative error. */
+int store_owners(struct store_view *view, uint64_t after, store_owner_fn fn, void *ctx);
 
 struct store_status {
     uint32_t windows;

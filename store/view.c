@@ -245,6 +245,11 @@ int view_client_row(struct view_window *vw, MDB_txn *txn, uint32_t id, struct cl
     return 0;
 }
 
+int store_owners(struct store_view *view, uint64_t after, store_owner_fn fn, void *ctx)
+{
+    return state_owners(view->store->state, after, fn, ctx);
+}
+
 /* ---- Totals ---- */
 
 static uint64_t file_bytes(const char *path)

@@ -314,5 +314,5 @@ bool store_full(const struct store *store)
             return true;
         }
     }
-    return false;
+    return state_full(store->state);
 }
