@@ -310,6 +310,16 @@ void connection_committed(struct connection *connection, uint64_t number)
     }
 }
 
+/* What it sent so far, of which nothing was an answer, is now some stream's. */
+static void greet(struct connection *connection)
+{
+    struct outlet *outlet = connection->collector->outlet;
+    if (feed_greet(&connection->feed, outlet, clock_now_us()) != 0 ||
+        feed_flush(&connection->feed, outlet, NULL) != 0) {
+        refuse(connection, COUNT_REFUSED_MEMORY, "no memory for its stream");
+    }
+}
+
 void connection_sweep(struct connection *connection, int64_t monotonic_us)
 {
     /* Who is not read cannot be blamed for silence. */
@@ -324,9 +334,7 @@ void connection_sweep(struct connection *connection, int64_t monotonic_us)
                "no Frame Streams handshake within the time allowed");
         break;
     case CONNECTION_DATA:
-        if (feed_greet(&connection->feed, connection->collector->outlet, clock_now_us()) != 0) {
-            refuse(connection, COUNT_REFUSED_MEMORY, "no memory for its stream");
-        }
+        greet(connection);
         break;
     case CONNECTION_FINISH:
         connection_close(connection);

@@ -19,7 +19,8 @@ libpsl-dev libsystemd-dev libxxhash-dev zlib1g-dev libzstd-dev libcurl4-openssl-
 replay="python3 curl"
 unit_tests="libcmocka-dev libprotobuf-c-dev protobuf-c-compiler libldns-dev tzdata"
 other_compiler="clang libclang-rt-14-dev clang-format"
-senders="fstrm-bin bind9-dnsutils knot-dnsutils unbound systemd"
+senders="fstrm-bin bind9-dnsutils knot-dnsutils unbound knot knot-module-dnstap bind9 dnsdist \
+knot-resolver systemd"
 checks="python3-yaml shellcheck"
 peers="nginx-light wrk golang-github-dnstap-golang-dnstap-cli"
 
@@ -112,7 +113,7 @@ fi
 rm -f "$log"
 
 # Nor are they to start with the machine.
-for pair in unbound:unbound nginx-light:nginx; do
+for pair in unbound:unbound knot:knot bind9:named dnsdist:dnsdist nginx-light:nginx; do
     case " $lacking " in
     *" ${pair%%:*} "*)
         if command -v systemctl >/dev/null; then

@@ -2,9 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # Bytes go through unchanged in both directions; of each Frame Streams frame the tap keeps when it
-# passed, on which connection, from whom and what it was. It can give a copy of what the sender says
+# passed, on which connection, from whom and what it was, and counts dnstap types. It can give a copy of what the sender says
 # to a second receiver, whose replies are read and forgotten. Threads: two or three per connection.
 
+import collections
 import socket
 import struct
 import threading
@@ -22,6 +23,7 @@ class Tap:
     def __init__(self, lab, target, name="tap", copy=None):
         self.target, self.copy = target, copy
         self.events, self.lock = [], threading.Lock()
+        self.kinds = collections.Counter()      # data frames by dnstap type
         if target.startswith("unix:"):
             self.socket = socket.socket(socket.AF_UNIX)
             self.socket.bind(lab.path(name + ".sock"))
@@ -90,6 +92,8 @@ class Tap:
                 break
             else:
                 self._note(number, who, "data")
+                with self.lock:
+                    self.kinds[wire.parse_payload(data[4:4 + size])["kind"]] += 1
                 data = data[4 + size:]
         return data
 
