@@ -289,6 +289,18 @@ static uint32_t ttl_of(const struct store_sighting *sighting)
     return (uint32_t)((sighting->expiry_us - sighting->last_us) / US_PER_S);
 }
 
+/* The earliest answer after the reference; within the record's span it is an answer like others. */
+static struct evidence weigh_after(const struct work *work, const struct store_sighting *sighting)
+{
+    for (uint32_t i = 0; i < sighting->time_count; i++) {
+        int64_t time_us = sighting->times[i];
+        if (time_us > work->ref_us && time_us <= work->to_us) {
+            return (struct evidence){true, time_us, true, time_us > work->question->end_us};
+        }
+    }
+    return (struct evidence){0};
+}
+
 /* Picks the answer that speaks for the sighting and tells whether it is live (step 3). Within a run
  * each answer came before the one before it had run out, so an answer that another one of the run
  * follows is live until then. */
@@ -319,15 +331,9 @@ static struct evidence weigh(const struct work *work, const struct store_sightin
             evidence = (struct evidence){true, sighting->times[i - 1], true, false};
         }
     }
-    /* After the reference: the earliest one; within the record's span it is an answer like others.
-     */
-    for (uint32_t i = 0; i < sighting->time_count && !evidence.usable; i++) {
-        int64_t time_us = sighting->times[i];
-        if (time_us > work->ref_us && time_us <= work->to_us) {
-            evidence = (struct evidence){true, time_us, true, time_us > question->end_us};
-        }
-    }
-    return evidence;
+    /* What is stale by then may have been asked for anew just after. */
+    struct evidence after = evidence.live ? (struct evidence){0} : weigh_after(work, sighting);
+    return after.usable ? after : evidence;
 }
 
 static enum via via_of(const struct answer *answer, const struct evidence *evidence)
