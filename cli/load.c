@@ -135,7 +135,7 @@ static int load_log(struct ingest *ingest, struct input *input, const struct loa
         input_close(&input);
         return err;
     }
-    err = reader_new(&log.reader, input, NULL, parser, why);
+    err = reader_new(&log.reader, input, NULL, NULL, parser, why);
     if (err == W_EFORMAT) {
         struct why unknown = *why;
         unknown.text[strcspn(unknown.text, ";")] = '\0'; /* no format can be named here */

@@ -36,6 +36,7 @@ const struct format *const FORMATS[] = {
     &FORMAT_LOGCLI,
     &FORMAT_DOCKER,
     &FORMAT_CRI,
+    &FORMAT_SHIPPER,
     NULL,
 };
 /* clang-format on */

@@ -113,6 +113,7 @@ extern const struct format FORMAT_DOCKER;
 extern const struct format FORMAT_CRI;
 extern const struct format FORMAT_NETOBSERV;
 extern const struct format FORMAT_SURICATA;
+extern const struct format FORMAT_SHIPPER;
 
 /* All of them; ends with NULL. */
 extern const struct format *const FORMATS[];
@@ -136,6 +137,7 @@ enum {
     PATHS_SURICATA_ANSWER,
     PATHS_CALICO,
     PATHS_GOLDMANE,
+    PATHS_SHIPPER,
     PATHS_COUNT
 };
 

@@ -16,17 +16,25 @@ enum { SNIFF_LINES = 32, SNIFF_LEN = 64 * 1024, SNIFF_DOCUMENT_LEN = 64 };
 /* Records of a batch: bounds the memory where lines are empty or short. */
 enum { BATCH_RECORDS_MAX = 8192 };
 
+/* What the records are cut out of. */
+enum cut {
+    CUT_LINES,
+    CUT_LOKI,   /* entries of Loki responses */
+    CUT_VALUES, /* JSON objects that do not stand one on a line */
+};
+
 struct reader {
     struct input *input;
     const struct format *format;
     bool only;
-    bool document; /* entries of a document, not lines */
+    enum cut cut;
     bool at_end;
     bool overlong; /* within a line that is passed over */
     int failed;    /* error to be returned once all whole records are out */
     struct why why;
     uint64_t number;
     struct loki loki;
+    struct values values;
     struct text labels;            /* of the stream in hand, in the batch's arena */
     uint64_t labelled;             /* number of that stream; 0: none in this batch yet */
     struct layout_builder columns; /* where the format has columns */
@@ -125,27 +133,46 @@ static int unknown(const struct reader *reader, uint64_t number, struct text lin
                    input_name(reader->input), (unsigned long long)number, tried);
 }
 
-/* Takes the format of the first line that has one. */
+/* The next line of the head, or the next of its objects. Returns false at its end. */
+static bool next_of_head(const struct reader *reader, struct values *values, const char **at,
+                         struct text *line)
+{
+    const char *end = reader->carry + reader->carry_len;
+    if (reader->cut == CUT_VALUES) {
+        return values_next(values, line) == VALUES_OBJECT;
+    }
+    if (*at == end) {
+        return false;
+    }
+    const char *stop = memchr(*at, '\n', (size_t)(end - *at));
+    *line = trim(*at, (size_t)((stop != NULL ? stop : end) - *at));
+    *at = stop != NULL ? stop + 1 : end;
+    return true;
+}
+
+/* Takes the format of the first line, or object, that has one. */
 static int find_format(struct reader *reader, struct parser *parser, struct why *why)
 {
     uint64_t first = 0; /* line that was none, and its text */
     struct text none = {NULL, 0};
     const char *at = reader->carry;
-    const char *end = at + reader->carry_len;
+    struct text line;
+    struct values values;
     struct arena arena = {0};
     parser->arena = &arena;
     parser->no_memory = false;
-    for (uint64_t number = 1; number <= SNIFF_LINES && at < end && reader->format == NULL;
+    values_init(&values);
+    values_push(&values, reader->carry, reader->carry_len);
+    for (uint64_t number = 1; number <= SNIFF_LINES && reader->format == NULL &&
+                              next_of_head(reader, &values, &at, &line);
          number++) {
-        const char *stop = memchr(at, '\n', (size_t)(end - at));
-        struct text line = trim(at, (size_t)((stop != NULL ? stop : end) - at));
         if (line.len > 0) {
             reader->format = format_of_line(parser, line);
             none = first == 0 ? line : none;
             first = first == 0 ? number : first;
         }
-        at = stop != NULL ? stop + 1 : end;
     }
+    values_fini(&values);
     parser->arena = NULL;
     arena_fini(&arena);
     if (parser->no_memory) {
@@ -160,22 +187,31 @@ static bool has_columns(const struct reader *reader)
 }
 
 /* Finds out, from what was read of it, what the input is. */
-static int look_at_head(struct reader *reader, const struct format *forced, struct parser *parser,
-                        struct why *why)
+static int look_at_head(struct reader *reader, const struct format *forced,
+                        const struct format *otherwise, struct parser *parser, struct why *why)
 {
     struct text head = {reader->carry, reader->carry_len};
-    reader->document = loki_forced(reader) || (forced == NULL && loki_sniff(head));
-    reader->format = reader->document ? &FORMAT_LOKI : forced;
-    if (reader->document && loki_is_error(head)) {
+    if (loki_forced(reader) || (forced == NULL && loki_sniff(head))) {
+        reader->cut = CUT_LOKI;
+    } else if (values_sniff(head)) {
+        reader->cut = CUT_VALUES;
+    }
+    reader->format = reader->cut == CUT_LOKI ? &FORMAT_LOKI : forced;
+    if (reader->cut == CUT_LOKI && loki_is_error(head)) {
         return why_set(why, W_EFORMAT, "%s: the response of a Loki query that failed: %.*s",
                        input_name(reader->input), (int)(head.len < 200 ? head.len : 200),
                        head.data);
     }
-    return reader->format == NULL ? find_format(reader, parser, why) : 0;
+    int err = reader->format == NULL ? find_format(reader, parser, why) : 0;
+    if (err == W_EFORMAT && otherwise != NULL) {
+        reader->format = otherwise;
+        err = 0;
+    }
+    return err;
 }
 
 int reader_new(struct reader **out, struct input *input, const struct format *forced,
-               struct parser *parser, struct why *why)
+               const struct format *otherwise, struct parser *parser, struct why *why)
 {
     struct reader *reader = calloc(1, sizeof(*reader));
     *out = NULL;
@@ -188,8 +224,9 @@ int reader_new(struct reader **out, struct input *input, const struct format *fo
     reader->only = forced != NULL;
     parser->year_near_us = input_time_us(input);
     loki_init(&reader->loki);
+    values_init(&reader->values);
     int err = read_head(reader);
-    err = err == 0 ? look_at_head(reader, forced, parser, why) : err;
+    err = err == 0 ? look_at_head(reader, forced, otherwise, parser, why) : err;
     if (err == 0 && has_columns(reader)) {
         layout_builder_init(&reader->columns, reader->format->columns, parser->options.columns,
                             parser->options.fields, parser->options.field_count);
@@ -208,7 +245,7 @@ int reader_open(struct reader **out, const char *path, const struct format *forc
     struct input *input;
     *out = NULL;
     int err = input_open(&input, path, why);
-    return err == 0 ? reader_new(out, input, forced, parser, why) : err;
+    return err == 0 ? reader_new(out, input, forced, NULL, parser, why) : err;
 }
 
 void reader_close(struct reader **out)
@@ -216,6 +253,7 @@ void reader_close(struct reader **out)
     if (*out != NULL) {
         input_close(&(*out)->input);
         loki_fini(&(*out)->loki);
+        values_fini(&(*out)->values);
         layout_builder_fini(&(*out)->columns);
         layout_drop(&(*out)->layout);
         free((*out)->carry);
@@ -236,7 +274,7 @@ const struct format *reader_format(const struct reader *reader)
 
 const char *reader_unit(const struct reader *reader)
 {
-    return reader->document ? "entry" : "line";
+    return reader->cut == CUT_LINES ? "line" : "entry";
 }
 
 /* ---- Batches ---- */
@@ -423,28 +461,63 @@ static int add_entry(struct reader *reader, struct flow_batch *batch, struct tex
     return 0;
 }
 
+/* ---- Entries of a document, and objects ---- */
+
+/* What is left of what was pushed. */
+static size_t unsplit(const struct reader *reader)
+{
+    return reader->cut == CUT_LOKI ? reader->loki.in_len : reader->values.in_len;
+}
+
+static void push(struct reader *reader, size_t len)
+{
+    if (reader->cut == CUT_LOKI) {
+        loki_push(&reader->loki, reader->carry, len);
+    } else {
+        values_push(&reader->values, reader->carry, len);
+    }
+}
+
+/* The next entry; what values_next gives, whatever it is cut out of. */
+static enum values_event split(struct reader *reader, struct text *entry)
+{
+    static const enum values_event EVENTS[] = {[LOKI_AGAIN] = VALUES_AGAIN,
+                                               [LOKI_ENTRY] = VALUES_OBJECT,
+                                               [LOKI_OVERSIZE] = VALUES_OVERSIZE,
+                                               [LOKI_ERROR] = VALUES_ERROR};
+    return reader->cut == CUT_LOKI ? EVENTS[loki_next(&reader->loki, entry)]
+                                   : values_next(&reader->values, entry);
+}
+
+static void end_at_fault(struct reader *reader)
+{
+    bool loki = reader->cut == CUT_LOKI;
+    uint64_t offset = loki ? reader->loki.offset : reader->values.offset;
+    reader->at_end = true;
+    reader->carry_len = 0;
+    reader->failed =
+        why_set(&reader->why, W_ESYNTAX, "%s: byte %llu: %s", input_name(reader->input),
+                (unsigned long long)offset + 1, loki ? reader->loki.what : reader->values.what);
+}
+
 /* Takes entries until the batch is full or the pushed text is used up. */
 static int take_entries(struct reader *reader, struct flow_batch *batch, size_t *taken)
 {
     struct text entry;
     for (;;) {
-        enum loki_event event = LOKI_AGAIN;
+        enum values_event event = VALUES_AGAIN;
         if (*taken < READER_BATCH_LEN && batch->count < BATCH_RECORDS_MAX) {
-            event = loki_next(&reader->loki, &entry);
+            event = split(reader, &entry);
         }
-        if (event == LOKI_AGAIN) {
+        if (event == VALUES_AGAIN) {
             return 0;
         }
-        if (event == LOKI_ERROR) {
-            reader->at_end = true;
-            reader->carry_len = 0;
-            reader->failed =
-                why_set(&reader->why, W_ESYNTAX, "%s: byte %llu: %s", input_name(reader->input),
-                        (unsigned long long)reader->loki.offset + 1, reader->loki.what);
+        if (event == VALUES_ERROR) {
+            end_at_fault(reader);
             return 0;
         }
         reader->number++;
-        if (event == LOKI_OVERSIZE) {
+        if (event == VALUES_OVERSIZE) {
             if (add_overlong(batch, reader->number) != 0) {
                 return -ENOMEM;
             }
@@ -457,29 +530,34 @@ static int take_entries(struct reader *reader, struct flow_batch *batch, size_t 
     }
 }
 
-/* The carry is what was pushed; loki.in_len tells how much of it is still to be read. */
+static bool ends_whole(const struct reader *reader)
+{
+    return reader->cut == CUT_LOKI ? loki_whole(&reader->loki) : values_whole(&reader->values);
+}
+
+/* The carry is what was pushed; unsplit() tells how much of it is still to be read. */
 static int next_entries(struct reader *reader, struct flow_batch *batch)
 {
     size_t taken = 0;
-    if (reader->loki.in_len == 0 && reader->carry_len > 0) {
-        loki_push(&reader->loki, reader->carry, reader->carry_len);
+    if (unsplit(reader) == 0 && reader->carry_len > 0) {
+        push(reader, reader->carry_len);
         reader->carry_len = 0;
-    } else if (reader->loki.in_len == 0) {
-        size_t got = read_once(reader, reader->carry, reader->carry_cap);
-        loki_push(&reader->loki, reader->carry, got);
+    } else if (unsplit(reader) == 0) {
+        push(reader, read_once(reader, reader->carry, reader->carry_cap));
     }
     int err = take_entries(reader, batch, &taken);
-    if (err == 0 && reader->at_end && reader->failed == 0 && reader->loki.in_len == 0 &&
-        !loki_whole(&reader->loki)) {
-        reader->failed = why_set(&reader->why, W_EDAMAGED, "%s: the Loki response ends early",
-                                 input_name(reader->input));
+    if (err == 0 && reader->at_end && reader->failed == 0 && unsplit(reader) == 0 &&
+        !ends_whole(reader)) {
+        reader->failed =
+            why_set(&reader->why, W_EDAMAGED, "%s: the %s", input_name(reader->input),
+                    reader->cut == CUT_LOKI ? "Loki response ends early" : "JSON ends early");
     }
     return err;
 }
 
 static bool has_more(const struct reader *reader)
 {
-    return !reader->at_end || reader->carry_len > 0 || reader->loki.in_len > 0;
+    return !reader->at_end || reader->carry_len > 0 || unsplit(reader) > 0;
 }
 
 int reader_next(struct reader *reader, struct flow_batch *batch, struct why *why)
@@ -492,7 +570,7 @@ int reader_next(struct reader *reader, struct flow_batch *batch, struct why *why
     arena_reset(&batch->arena);
     layout_drop(&batch->layout);
     while (err == 0 && batch->count == 0 && has_more(reader)) {
-        err = reader->document ? next_entries(reader, batch) : next_lines(reader, batch);
+        err = reader->cut == CUT_LINES ? next_lines(reader, batch) : next_entries(reader, batch);
     }
     batch->layout = layout_hold(reader->layout);
     if (err != 0 || batch->count > 0) {

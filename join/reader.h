@@ -2,7 +2,8 @@
  * SPDX-License-Identifier: Apache-2.0
  *
  * Finds the format by the first lines, or takes the one that was named, and cuts the input into
- * records: lines, or the entries of a Loki document. The records are not yet parsed.
+ * records: lines, the entries of a Loki document, or JSON objects in an array or one after another.
+ * The records are not yet parsed.
  *
  * Where a format names its columns in lines of its own, those lines are no records, and a batch
  * ends where the columns change (join/layout.h).
@@ -18,6 +19,7 @@
 #include "join/format.h"
 #include "join/loki.h"
 #include "join/source.h"
+#include "join/values.h"
 
 #define READER_BATCH_LEN (256 * 1024)
 
@@ -42,9 +44,10 @@ struct reader;
 int reader_open(struct reader **reader, const char *path, const struct format *forced,
                 struct parser *parser, struct why *why);
 /* The same for an input that is open, which belongs to the reader from then on, whatever is
- * returned. */
+ * returned. `otherwise`, where it is not NULL, is taken for a format that is not found: each record
+ * then is bad, or of what it is. */
 int reader_new(struct reader **reader, struct input *input, const struct format *forced,
-               struct parser *parser, struct why *why);
+               const struct format *otherwise, struct parser *parser, struct why *why);
 void reader_close(struct reader **reader);
 
 /* Fills the batch, whose former records end. Returns 1; 0 at the end; or a negative error that
