@@ -114,23 +114,17 @@ static bool loki_forced(const struct reader *reader)
     return reader->only && reader->format == &FORMAT_LOKI;
 }
 
-/* Why no line of the head is of a known format. */
-static int unknown(const struct reader *reader, uint64_t number, struct text line, struct why *why)
+/* Why nothing in the head is of a known format. */
+static int unknown(const struct reader *reader, uint64_t number, struct why *why)
 {
     char tried[512] = "";
-    if (line.data[0] == '[' || text_is(line, "{")) {
-        return why_set(why, W_EFORMAT,
-                       "%s: line %llu is a part of JSON, but a record has to be on a line of its "
-                       "own; `jq -c .` puts it there, and `jq -c '.[]'` takes a list apart",
-                       input_name(reader->input), (unsigned long long)number);
-    }
     for (size_t i = 0; FORMATS[i] != NULL; i++) {
         size_t len = strlen(tried);
         snprintf(tried + len, sizeof(tried) - len, "%s%s", len > 0 ? ", " : "", FORMATS[i]->name);
     }
-    return why_set(why, W_EFORMAT,
-                   "%s: line %llu is of no known format (tried %s); name it with --from FORMAT",
-                   input_name(reader->input), (unsigned long long)number, tried);
+    return why_set(
+        why, W_EFORMAT, "%s: %s %llu is of no known format (tried %s); name it with --from FORMAT",
+        input_name(reader->input), reader_unit(reader), (unsigned long long)number, tried);
 }
 
 /* The next line of the head, or the next of its objects. Returns false at its end. */
@@ -153,8 +147,7 @@ static bool next_of_head(const struct reader *reader, struct values *values, con
 /* Takes the format of the first line, or object, that has one. */
 static int find_format(struct reader *reader, struct parser *parser, struct why *why)
 {
-    uint64_t first = 0; /* line that was none, and its text */
-    struct text none = {NULL, 0};
+    uint64_t first = 0; /* line that was none */
     const char *at = reader->carry;
     struct text line;
     struct values values;
@@ -168,7 +161,6 @@ static int find_format(struct reader *reader, struct parser *parser, struct why 
          number++) {
         if (line.len > 0) {
             reader->format = format_of_line(parser, line);
-            none = first == 0 ? line : none;
             first = first == 0 ? number : first;
         }
     }
@@ -178,7 +170,7 @@ static int find_format(struct reader *reader, struct parser *parser, struct why 
     if (parser->no_memory) {
         return -ENOMEM;
     }
-    return reader->format == NULL && first != 0 ? unknown(reader, first, none, why) : 0;
+    return reader->format == NULL && first != 0 ? unknown(reader, first, why) : 0;
 }
 
 static bool has_columns(const struct reader *reader)

@@ -64,7 +64,11 @@ static const struct json_value *time_of(const struct json_value *values)
 /* The journal's own time is better, and FORMAT_JOURNAL reads it. */
 static bool is_shipped(const struct json_value *values)
 {
-    return line_of(values) != NULL && values[S_JOURNAL_TIME].type == JSON_ABSENT;
+    const struct json_value *line = line_of(values);
+    if (line == &values[S_JOURNAL_MESSAGE] && time_of(values) == NULL) {
+        return false;
+    }
+    return line != NULL && values[S_JOURNAL_TIME].type == JSON_ABSENT;
 }
 
 static unsigned score(struct parser *parser, struct text line)

@@ -52,6 +52,7 @@ static const struct {
      "{\"meta\":{},\"items\":[{\"source_namespace\":\"shop\",\"dest_namespace\":\"-\"}]}"},
     {&FORMAT_JOURNAL,
      "{\"MESSAGE\":\"x: IN=cali1 OUT=eth0 SRC=192.0.2.7 DST=198.51.100.9\",\"_HOSTNAME\":\"n\"}"},
+    {&FORMAT_SHIPPER, "{\"date\":1779444001.1,\"log\":\"x\"}"},
     {&FORMAT_LOGCLI,
      "{\"labels\":{\"job\":\"j\"},\"line\":\"x\",\"timestamp\":\"2026-05-22T10:00:01Z\"}"},
     {NULL, "{\"src\":\"192.0.2.7\",\"dst\":\"198.51.100.9\",\"ts\":1779444001}"},
