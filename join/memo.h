@@ -1,10 +1,13 @@
 /* join/memo.h -- what the index said before
  * SPDX-License-Identifier: Apache-2.0
  *
- * A batch asks the same of the index again and again: a pod connects to the same address all day.
- * A memo keeps the sightings of a (client, address) or (client, CNAME target) over a span a little
- * wider than was asked, and visits from there exactly those that the index would have visited.
- * That holds as long as the view is not refreshed: for work on an index as it is at one time.
+ * A batch asks the same of the index again and again: a pod connects to few addresses, all day. A
+ * memo keeps everything a client was answered over a span a little wider than was asked, and visits
+ * from there exactly those sightings that the index would have visited, in its order. That holds as
+ * long as the view is not refreshed: for work on an index as it is at one time.
+ *
+ * A client is read whole because its rows lie together, while each of its addresses would be looked
+ * up by itself. One with many rows is read only once it was asked about often enough to pay for it.
  *
  * Memory: about `max_bytes`; when that is used up, everything is forgotten.
  * Threads: a memo belongs to the thread of its view.

@@ -190,6 +190,28 @@ int store_by_client(struct store_view *view, const char *cluster, const struct a
                        (void *)(uintptr_t)client);
 }
 
+struct client_runs {
+    const struct addr *client;
+    uint32_t left;
+};
+
+static int client_runs_body(const struct visit *visit, uint16_t cluster, void *arg)
+{
+    struct client_runs *want = arg;
+    struct visit bare = *visit;
+    bare.bare = true;
+    bare.runs_left = &want->left;
+    return client_body(&bare, cluster, (void *)(uintptr_t)want->client);
+}
+
+int store_runs_of_client(struct store_view *view, const char *cluster, const struct addr *client,
+                         int64_t from_us, int64_t to_us, uint32_t max_runs, store_sighting_fn fn,
+                         void *ctx)
+{
+    struct client_runs want = {client, max_runs};
+    return each_window(view, cluster, from_us, to_us, fn, ctx, client_runs_body, &want);
+}
+
 /* ---- What is known of a client ---- */
 
 static void look_at_minutes(const struct client_row *row, int64_t from_min, int64_t to_min,

@@ -179,6 +179,7 @@ void store_view_rest(struct store_view *view);
 
 struct store_sighting {
     const struct answer *answer; /* all pointers live until the callback returns */
+    uint64_t answer_id;          /* equal ids, equal answers; until the view is refreshed */
     struct addr client;
     const char *cluster;
     int64_t first_us;
@@ -208,6 +209,14 @@ int store_by_client_target(struct store_view *view, const char *cluster, const s
 /* All answers to `client`. */
 int store_by_client(struct store_view *view, const char *cluster, const struct addr *client,
                     int64_t from_us, int64_t to_us, store_sighting_fn fn, void *ctx);
+/* As store_by_client, but `answer` is NULL: one answer goes to many clients, and who visits many of
+ * them need not read it for each (store_answer_of). Returns W_ELIMIT when more than `max_runs` runs
+ * had to be read, whether or not they lie within the span. */
+int store_runs_of_client(struct store_view *view, const char *cluster, const struct addr *client,
+                         int64_t from_us, int64_t to_us, uint32_t max_runs, store_sighting_fn fn,
+                         void *ctx);
+/* The answer of that id. `*answer` lives until the view is used again. */
+int store_answer_of(struct store_view *view, uint64_t answer_id, const struct answer **answer);
 /* All answers with `address`, to whomever. */
 int store_by_address(struct store_view *view, const char *cluster, const struct addr *address,
                      int64_t from_us, int64_t to_us, store_sighting_fn fn, void *ctx);

@@ -3,6 +3,7 @@
  */
 #include "store/visit.h"
 
+#include <errno.h>
 #include <string.h>
 
 #include "store/env.h"
@@ -75,6 +76,39 @@ static bool has_answer_within(const struct run *run, int64_t from_us, int64_t to
     return run->times[i] <= to_us || run->approximate;
 }
 
+static uint64_t answer_id(const struct visit *visit, uint32_t set)
+{
+    return (uint64_t)(visit->vw - visit->view->windows) << 32 | set;
+}
+
+int store_answer_of(struct store_view *view, uint64_t id, const struct answer **answer)
+{
+    int err = 0;
+    size_t window = (size_t)(id >> 32);
+    if (window >= view->window_count) {
+        return -EINVAL;
+    }
+    struct view_window *vw = &view->windows[window];
+    MDB_txn *txn = view_txn(vw, &err);
+    *answer = &view->answer;
+    return txn == NULL ? err : view_answer(view, vw, txn, (uint32_t)id);
+}
+
+/* Reads a chunk of a row into view->runs. */
+static int read_runs(const struct visit *visit, const MDB_val *value)
+{
+    struct runs *runs = visit->view->runs;
+    int err = runs_decode(runs, value->mv_data, value->mv_size, visit->vw->window->start_us);
+    if (err != 0 || visit->runs_left == NULL) {
+        return err;
+    }
+    if (runs->count > *visit->runs_left) {
+        return W_ELIMIT;
+    }
+    *visit->runs_left -= runs->count;
+    return 0;
+}
+
 /* Visits the runs of view->runs that have an answer within the span. */
 static int visit_runs(const struct visit *visit, uint32_t set, const struct addr *addr,
                       bool *have_answer)
@@ -85,7 +119,7 @@ static int visit_runs(const struct visit *visit, uint32_t set, const struct addr
         if (!has_answer_within(run, visit->from_us, visit->to_us)) {
             continue;
         }
-        if (!*have_answer) {
+        if (!*have_answer && !visit->bare) {
             int err = view_answer(visit->view, visit->vw, visit->txn, set);
             if (err != 0) {
                 return err;
@@ -93,7 +127,8 @@ static int visit_runs(const struct visit *visit, uint32_t set, const struct addr
             *have_answer = true;
         }
         struct store_sighting sighting = {
-            .answer = &visit->view->answer,
+            .answer = visit->bare ? NULL : &visit->view->answer,
+            .answer_id = answer_id(visit, set),
             .client = *addr,
             .cluster = visit->cluster,
             .first_us = run->first_us,
@@ -116,11 +151,9 @@ static int visit_runs(const struct visit *visit, uint32_t set, const struct addr
 int visit_row(const struct visit *visit, uint32_t client, uint32_t set, const struct addr *addr,
               const MDB_val *value)
 {
-    struct runs *runs = visit->view->runs;
-    int64_t start_us = visit->vw->window->start_us;
     bool have_answer = false;
-    int err = runs_decode(runs, value->mv_data, value->mv_size, start_us);
-    uint8_t older = runs->older_chunks;
+    int err = read_runs(visit, value);
+    uint8_t older = visit->view->runs->older_chunks;
     err = err == 0 ? visit_runs(visit, set, addr, &have_answer) : err;
     for (uint8_t chunk = 1; chunk <= older && chunk != 0 && err == 0; chunk++) {
         uint64_t key = row_key(client, set, chunk);
@@ -129,7 +162,7 @@ int visit_row(const struct visit *visit, uint32_t client, uint32_t set, const st
         if (err == ENV_NOTFOUND) {
             return W_EDAMAGED;
         }
-        err = err == 0 ? runs_decode(runs, more.mv_data, more.mv_size, start_us) : err;
+        err = err == 0 ? read_runs(visit, &more) : err;
         err = err == 0 ? visit_runs(visit, set, addr, &have_answer) : err;
     }
     return err;
@@ -160,7 +193,13 @@ int each_window(struct store_view *view, const char *cluster, int64_t from_us, i
         if (vw->window->start_us > to_us || vw->window->start_us + WINDOW_US <= from_us) {
             continue;
         }
-        struct visit visit = {view, vw, NULL, cluster, from_us, to_us, fn, ctx};
+        struct visit visit = {.view = view,
+                              .vw = vw,
+                              .cluster = cluster,
+                              .from_us = from_us,
+                              .to_us = to_us,
+                              .fn = fn,
+                              .ctx = ctx};
         uint16_t id = 0;
         visit.txn = view_txn(vw, &err);
         if (visit.txn == NULL) {

@@ -21,6 +21,8 @@ struct visit {
     int64_t to_us;
     store_sighting_fn fn;
     void *ctx;
+    bool bare;           /* sightings are given without their answers */
+    uint32_t *runs_left; /* W_ELIMIT when more runs must be read; NULL: no bound */
 };
 
 typedef int (*window_fn)(const struct visit *visit, uint16_t cluster, void *arg);
