@@ -1,12 +1,14 @@
 /* join/json.cc -- JSON records: simdjson's first stage, and a walk over what it found
  * SPDX-License-Identifier: Apache-2.0
  *
- * The first stage finds, at several gigabytes a second, where structure and scalars begin, and
- * checks UTF-8 and quotes. The walk is ours rather than simdjson's On-Demand: it is built for the
- * processor at hand only when compiled for it, and it does not check what it passes over.
+ * The first stage finds, at several gigabytes a second, where structure and scalars begin (tokens),
+ * and checks UTF-8 and quotes: after the token of a string comes that of whatever follows its end.
+ * The walk is ours rather than simdjson's On-Demand: that is built for the processor at hand only
+ * when compiled for it, and does not check what it passes over.
  */
 #include "join/json.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
@@ -21,28 +23,33 @@ namespace
 
 /* A member on the way to something wanted. Index 0 is the document. */
 struct node {
-    uint64_t head; /* first 8 octets of the key, and which of them count */
-    uint64_t mask;
+    uint64_t head; /* head8 of the key */
     char key[JSON_KEY_MAX + 1];
     uint8_t key_len;
     int32_t index;  /* as an array index, -1 if the key is none */
     int16_t value;  /* number of the pointer that ends here, -1 if none */
     int16_t child;  /* first child, 0 if none */
     int16_t next;   /* next sibling, 0 if none */
-    int16_t parent; /* of the first child's siblings: to go round */
+    uint16_t slots; /* where the table of its children begins, and its size less one */
+    uint16_t slots_mask;
 };
 
 constexpr size_t NODES_MAX = 512;
-/* Octets readable behind the copy: simdjson asks for 64; the key comparison reads 8. */
-constexpr size_t PADDING = simdjson::SIMDJSON_PADDING;
+constexpr size_t SLOTS_MAX = 4 * NODES_MAX;
+static_assert(JSON_PADDING >= simdjson::SIMDJSON_PADDING, "simdjson reads further");
 
 struct frame {
     uint32_t start; /* offset of the bracket */
     uint32_t item;  /* array: number of the element */
     int16_t node;   /* -1: nothing wanted below */
-    int16_t hint;   /* where the search for the next key begins: records repeat their order */
     int16_t value;
     bool object;
+};
+
+/* What simdjson's first stage found. */
+struct stage {
+    std::unique_ptr<simdjson::internal::dom_parser_implementation> impl;
+    size_t cap;
 };
 
 uint64_t load8(const char *at)
@@ -52,11 +59,16 @@ uint64_t load8(const char *at)
     return head;
 }
 
-uint64_t mask8(size_t len)
+/* The first 8 octets of a key, zeros after its end. */
+uint64_t head8(const char *key, size_t len)
 {
-    char bytes[8] = {0};
-    memset(bytes, 0xff, len < 8 ? len : 8);
-    return load8(bytes);
+    return len >= 8 ? load8(key) : load8(key) & ((uint64_t(1) << len * 8) - 1);
+}
+
+/* Where the search for a key begins. */
+size_t slot_of(uint64_t head, size_t len)
+{
+    return (size_t)((head + len) * 0x9e3779b97f4a7c15u >> 48);
 }
 
 bool is_space(char c)
@@ -75,13 +87,18 @@ struct json_paths {
     size_t count;
     size_t used;
     node nodes[NODES_MAX];
+    int16_t slots[SLOTS_MAX]; /* children by the hash of their key, 0: empty */
 };
 
 struct json_parser {
     size_t max_len;
-    size_t cap;
     char *copy; /* owned: the document and its padding */
-    std::unique_ptr<simdjson::internal::dom_parser_implementation> stage;
+    stage single;
+    /* the batch in hand */
+    stage batch;
+    const char *batch_text; /* NULL: there is none */
+    size_t batch_len;
+    const uint32_t *batch_at; /* the token after the last document that was parsed */
     uint32_t round;           /* of `seen` */
     uint32_t seen[NODES_MAX]; /* the round in which the node was met: a repeated key is passed over
                                */
@@ -109,10 +126,8 @@ int16_t node_child(json_paths *paths, int16_t parent, const char *key, size_t le
     at = node{};
     memcpy(at.key, key, len);
     at.key_len = (uint8_t)len;
-    at.mask = mask8(len);
-    at.head = load8(at.key) & at.mask;
+    at.head = head8(at.key, len);
     at.value = -1;
-    at.parent = parent;
     at.index = -1;
     if (len <= 4 && is_digit(key[0])) {
         char *end;
@@ -147,69 +162,104 @@ int add_pointer(json_paths *paths, const char *pointer, int16_t value)
     return 0;
 }
 
-/* One document on its way through the walk. */
+/* Makes the table of each node's children: at least twice as many slots as children. */
+void make_slots(json_paths *paths)
+{
+    size_t used = 0;
+    for (size_t i = 0; i < paths->used; i++) {
+        node &parent = paths->nodes[i];
+        size_t count = 0, size = 2;
+        for (int16_t child = parent.child; child != 0; child = paths->nodes[child].next) {
+            count++;
+        }
+        while (size < 2 * count) {
+            size *= 2;
+        }
+        if (count == 0) {
+            continue;
+        }
+        parent.slots = (uint16_t)used;
+        parent.slots_mask = (uint16_t)(size - 1);
+        used += size;
+        for (int16_t child = parent.child; child != 0; child = paths->nodes[child].next) {
+            const node &at = paths->nodes[child];
+            size_t slot = slot_of(at.head, at.key_len) & parent.slots_mask;
+            while (paths->slots[parent.slots + slot] != 0) {
+                slot = (slot + 1) & parent.slots_mask;
+            }
+            paths->slots[parent.slots + slot] = child;
+        }
+    }
+}
+
+/* One document on its way through the walk. Offsets count from `base`. */
 struct walk {
     json_parser *parser;
     const json_paths *paths;
-    const char *copy;
-    const char *text; /* the caller's */
-    uint32_t len;
-    const uint32_t *at; /* the token in hand */
-    const uint32_t *end;
+    const char *base;        /* what the tokens are offsets into */
+    const char *values_base; /* what the values are to point into, as far as it is the document */
+    uint32_t start;          /* of the document */
+    uint32_t stop;           /* its end; there is a token at or after it */
+    const uint32_t *at;      /* the token in hand */
     json_value *values;
     json_fault fault;
     uint32_t depth;
     bool too_deep;
+    bool escapes; /* there is a backslash in it */
     frame frames[JSON_DEPTH_MAX];
 
     bool fail(const char *what)
     {
         fault.what = what;
-        fault.offset = at < end ? *at : len;
+        fault.offset = (*at < stop ? *at : stop) - start;
         return false;
     }
 
+    bool fail_deep()
+    {
+        too_deep = true;
+        return fail("nested too deeply");
+    }
+
+    /* Its first octet, '\0' at the end. */
     char token() const
     {
-        return at < end ? copy[*at] : '\0';
+        return *at < stop ? base[*at] : '\0';
     }
 
     /* Where the scalar in hand ends: before the next token, less the space between. */
     uint32_t scalar_end() const
     {
-        uint32_t stop = at + 1 < end ? at[1] : len;
-        while (stop > *at + 1 && is_space(copy[stop - 1])) {
-            stop--;
+        uint32_t end = at[1] < stop ? at[1] : stop;
+        while (end > *at + 1 && is_space(base[end - 1])) {
+            end--;
         }
-        return stop;
+        return end;
     }
 
     void set(int16_t value, json_type type, uint32_t from, uint32_t to)
     {
         json_value &out = values[value];
         out.type = type;
-        out.text = {text + from, to - from};
-        out.escaped = type == JSON_STRING && to > from && memchr(copy + from, '\\', to - from);
+        out.text = {values_base + from, to - from};
+        out.escaped = escapes && type == JSON_STRING && to > from &&
+                      memchr(base + from, '\\', to - from) != nullptr;
     }
 
-    /* The child of frame `f` that the key at `key` names, -1 if none is wanted. */
-    int16_t find(frame &f, const char *key, size_t key_len)
+    /* The child of `parent` that the key names, -1 if none is wanted. */
+    int16_t find(const node &parent, const char *key, size_t key_len)
     {
-        if (f.node < 0 || paths->nodes[f.node].child == 0) {
-            return -1;
-        }
-        uint64_t head = load8(key);
-        int16_t start = f.hint != 0 ? f.hint : paths->nodes[f.node].child;
-        int16_t i = start;
-        do {
+        uint64_t head = head8(key, key_len);
+        size_t slot = slot_of(head, key_len) & parent.slots_mask;
+        int16_t i;
+        while ((i = paths->slots[parent.slots + slot]) != 0) {
             const node &n = paths->nodes[i];
-            if ((head & n.mask) == n.head && n.key_len == key_len &&
+            if (n.head == head && n.key_len == key_len &&
                 (key_len <= 8 || memcmp(n.key + 8, key + 8, key_len - 8) == 0)) {
-                f.hint = n.next;
                 return meet(i);
             }
-            i = n.next != 0 ? n.next : paths->nodes[f.node].child;
-        } while (i != start);
+            slot = (slot + 1) & parent.slots_mask;
+        }
         return -1;
     }
 
@@ -237,80 +287,71 @@ struct walk {
     bool open(int16_t node, int16_t value, bool object)
     {
         if (depth == JSON_DEPTH_MAX) {
-            too_deep = true;
-            return fail("nested too deeply");
+            return fail_deep();
         }
-        frames[depth++] = frame{*at, 0, node, 0, value, object};
-        return true;
-    }
-
-    bool string(int16_t value)
-    {
-        uint32_t stop = scalar_end();
-        if (stop < *at + 2 || copy[stop - 1] != '"') {
-            return fail("a string is not closed");
-        }
-        if (value >= 0) {
-            set(value, JSON_STRING, *at + 1, stop - 1);
-        }
+        frames[depth++] = frame{*at, 0, node, value, object};
         return true;
     }
 
     bool literal(int16_t value, json_type type, const char *word, size_t word_len)
     {
-        uint32_t stop = scalar_end();
-        if (stop - *at != word_len || memcmp(copy + *at, word, word_len) != 0) {
+        uint32_t end = scalar_end();
+        if (end - *at != word_len || memcmp(base + *at, word, word_len) != 0) {
             return fail("neither a number nor true, false or null");
         }
-        if (value >= 0) {
-            set(value, type, *at, stop);
-        }
+        set(value, type, *at, end);
+        return true;
+    }
+
+    bool string(int16_t value)
+    {
+        set(value, JSON_STRING, *at + 1, scalar_end() - 1);
         return true;
     }
 
     bool number(int16_t value);
     bool scalar(int16_t value);
     bool key(int16_t *node);
+    bool skip_key();
+    bool skip();
     bool run();
 };
 
 /* RFC 8259 section 6; only numbers that are wanted are looked at so closely. */
 bool walk::number(int16_t value)
 {
-    if (value < 0) {
-        return true;
-    }
-    const char *c = copy + *at;
-    const char *stop = copy + scalar_end();
+    const char *c = base + *at;
+    const char *end = base + scalar_end();
     c += *c == '-';
     const char *digits = c;
-    while (c < stop && is_digit(*c)) {
+    while (c < end && is_digit(*c)) {
         c++;
     }
     bool ok = c > digits && (*digits != '0' || c == digits + 1);
-    if (ok && c < stop && *c == '.') {
+    if (ok && c < end && *c == '.') {
         const char *fraction = ++c;
-        while (c < stop && is_digit(*c)) {
+        while (c < end && is_digit(*c)) {
             c++;
         }
         ok = c > fraction;
     }
-    if (ok && c < stop && (*c == 'e' || *c == 'E')) {
+    if (ok && c < end && (*c == 'e' || *c == 'E')) {
         c++;
-        c += c < stop && (*c == '+' || *c == '-');
+        c += c < end && (*c == '+' || *c == '-');
         const char *exponent = c;
-        while (c < stop && is_digit(*c)) {
+        while (c < end && is_digit(*c)) {
             c++;
         }
         ok = c > exponent;
     }
-    if (!ok || c != stop) {
+    if (!ok || c != end) {
         return fail("not a number");
     }
-    set(value, JSON_NUMBER, *at, (uint32_t)(stop - copy));
+    set(value, JSON_NUMBER, *at, (uint32_t)(end - base));
     return true;
 }
 
+/* One that is wanted. */
 bool walk::scalar(int16_t value)
 {
     switch (token()) {
@@ -339,17 +380,18 @@ bool walk::scalar(int16_t value)
     }
 }
 
+/* The first octets that a scalar may have. */
+bool begins_scalar(char c)
+{
+    return c == '"' || is_digit(c) || c == '-' || c == 't' || c == 'f' || c == 'n';
+}
+
 /* A key and its colon; leaves the value in hand. */
-bool walk::key(int16_t *node)
+bool walk::skip_key()
 {
     if (token() != '"') {
         return fail("a key was expected");
     }
-    uint32_t stop = scalar_end();
-    if (stop < *at + 2 || copy[stop - 1] != '"') {
-        return fail("a key is not closed");
-    }
-    *node = find(frames[depth - 1], copy + *at + 1, stop - 1 - (*at + 1));
     at++;
     if (token() != ':') {
         return fail("':' was expected");
@@ -358,15 +400,76 @@ bool walk::key(int16_t *node)
     return true;
 }
 
+/* As skip_key, in an object where some members are wanted. */
+bool walk::key(int16_t *node)
+{
+    const char *text = base + *at + 1;
+    *node = -1;
+    if (token() == '"') {
+        *node = find(paths->nodes[frames[depth - 1].node], text, scalar_end() - 2 - *at);
+    }
+    return skip_key();
+}
+
+/* A value in which nothing is wanted. Only the kinds of the brackets around must be kept. */
+bool walk::skip()
+{
+    uint64_t objects = 0; /* a bit for each level, the innermost lowest: 1 for an object */
+    uint32_t inner = 0;
+    for (;;) {
+        char c = token();
+        bool closed = true;
+        if (c == '{' || c == '[') {
+            if (depth + inner == JSON_DEPTH_MAX) {
+                return fail_deep();
+            }
+            objects = objects << 1 | (c == '{');
+            inner++;
+            at++;
+            closed = token() == (c == '{' ? '}' : ']');
+            if (!closed && c == '{' && !skip_key()) {
+                return false;
+            }
+        } else if (begins_scalar(c)) {
+            at++;
+        } else {
+            return fail("a value was expected");
+        }
+        while (closed && inner > 0) {
+            bool object = (objects & 1) != 0;
+            c = token();
+            if (c == ',') {
+                at++;
+                if (object && !skip_key()) {
+                    return false;
+                }
+                closed = false;
+            } else if (c == (object ? '}' : ']')) {
+                at++;
+                objects >>= 1;
+                inner--;
+            } else {
+                return fail(object ? "',' or '}' was expected" : "',' or ']' was expected");
+            }
+        }
+        if (inner == 0) {
+            return true;
+        }
+    }
+}
+
 bool walk::run()
 {
-    int16_t node = 0; /* of the value in hand */
+    int16_t node = 0; /* of the value in hand, -1 if nothing in it is wanted */
     for (;;) {
-        int16_t value = node >= 0 ? paths->nodes[node].value : (int16_t)-1;
         char c = token();
         bool closed = true; /* a whole value lies behind us */
-        if (c == '{' || c == '[') {
-            if (!open(node, value, c == '{')) {
+        if (node < 0) {
+            if (!skip()) {
+                return false;
+            }
+        } else if (paths->nodes[node].child != 0 && (c == '{' || c == '[')) {
+            if (!open(node, paths->nodes[node].value, c == '{')) {
                 return false;
             }
             at++;
@@ -376,15 +479,28 @@ bool walk::run()
             } else if (!closed && c == '[') {
                 node = find_item(frames[depth - 1]);
             }
+        } else if (c == '{' || c == '[') {
+            uint32_t from = *at;
+            if (!skip()) {
+                return false;
+            }
+            if (paths->nodes[node].value >= 0) {
+                set(paths->nodes[node].value, c == '{' ? JSON_OBJECT : JSON_ARRAY, from,
+                    at[-1] + 1);
+            }
+        } else if (paths->nodes[node].value < 0) {
+            if (!skip()) {
+                return false;
+            }
         } else {
-            if (!scalar(value)) {
+            if (!scalar(paths->nodes[node].value)) {
                 return false;
             }
             at++;
         }
         while (closed) {
             if (depth == 0) {
-                return at == end ? true : fail("something follows the document");
+                return *at >= stop ? true : fail("something follows the document");
             }
             frame &f = frames[depth - 1];
             c = token();
@@ -427,29 +543,127 @@ const char *stage_fault(simdjson::error_code err)
     }
 }
 
-int parser_grow(json_parser *parser, size_t len)
+/* Makes room for a text of that length. */
+int stage_grow(stage *stage, size_t len)
 {
-    if (len <= parser->cap) {
+    if (len <= stage->cap) {
         return 0;
     }
-    size_t cap = parser->cap == 0 ? 4096 : parser->cap;
+    size_t cap = stage->cap == 0 ? 4096 : stage->cap;
     while (cap < len) {
         cap *= 2;
     }
-    char *copy = (char *)realloc(parser->copy, cap + PADDING);
-    if (copy == nullptr) {
-        return -ENOMEM;
-    }
-    parser->copy = copy;
     /* A whole new one: growing it keeps a stale capacity when memory is short. */
-    parser->stage.reset();
-    parser->cap = 0;
+    stage->impl.reset();
+    stage->cap = 0;
     if (simdjson::get_active_implementation()->create_dom_parser_implementation(
-            cap, JSON_DEPTH_MAX, parser->stage) != simdjson::SUCCESS) {
+            cap, JSON_DEPTH_MAX, stage->impl) != simdjson::SUCCESS) {
         return -ENOMEM;
     }
-    parser->cap = cap;
+    stage->cap = cap;
     return 0;
+}
+
+/* Runs the first stage; there is a token at the end of the text then. */
+simdjson::error_code stage_run(stage *stage, const char *text, size_t len)
+{
+    simdjson::error_code err =
+        stage->impl->stage1((const uint8_t *)text, len, simdjson::stage1_mode::regular);
+    if (err == simdjson::SUCCESS) {
+        stage->impl->structural_indexes[stage->impl->n_structural_indexes] = (uint32_t)len;
+    }
+    return err;
+}
+
+/* Copies a document, whose end may be the end of what can be read, and runs the first stage. */
+int stage_single(json_parser *parser, const char *text, size_t len, json_fault *fault)
+{
+    stage *single = &parser->single;
+    size_t cap = single->cap;
+    /* An empty first document needs the copy too: it is padded. */
+    int err = stage_grow(single, len > 0 ? len : 1);
+    if (err != 0) {
+        return err;
+    }
+    if (cap != single->cap) {
+        char *copy = (char *)realloc(parser->copy, single->cap + JSON_PADDING);
+        if (copy == nullptr) {
+            single->cap = 0;
+            return -ENOMEM;
+        }
+        parser->copy = copy;
+    }
+    if (len > 0) {
+        memcpy(parser->copy, text, len);
+    }
+    memset(parser->copy + len, ' ', JSON_PADDING);
+    simdjson::error_code staged = stage_run(single, parser->copy, len);
+    if (staged != simdjson::SUCCESS) {
+        fault->what = stage_fault(staged);
+        return W_ESYNTAX;
+    }
+    return 0;
+}
+
+bool in_batch(const json_parser *parser, const char *text, size_t len)
+{
+    return parser->batch_text != nullptr && text >= parser->batch_text &&
+           text + len <= parser->batch_text + parser->batch_len;
+}
+
+/* The first token of the batch at or after an offset. Documents come in order. */
+const uint32_t *batch_token(json_parser *parser, uint32_t offset)
+{
+    const uint32_t *first = parser->batch.impl->structural_indexes.get();
+    const uint32_t *at = parser->batch_at;
+    if (*at < offset || (at > first && at[-1] >= offset)) {
+        at = std::lower_bound(first, first + parser->batch.impl->n_structural_indexes, offset);
+    }
+    return at;
+}
+
+int walk_run(walk *w, json_parser *parser, const json_paths *paths, size_t len, json_value *values)
+{
+    w->parser = parser;
+    w->paths = paths;
+    w->stop = w->start + (uint32_t)len;
+    w->values = values;
+    w->fault = json_fault{nullptr, 0};
+    w->depth = 0;
+    w->too_deep = false;
+    w->escapes = memchr(w->base + w->start, '\\', len) != nullptr;
+    if (++parser->round == 0) {
+        memset(parser->seen, 0, sizeof(parser->seen));
+        parser->round = 1;
+    }
+    return w->run() ? 0 : w->too_deep ? W_ELIMIT : W_ESYNTAX;
+}
+
+/* True if an object or array of the batch begins there: not within a string, say. */
+bool begins_document(const walk *w, size_t len)
+{
+    for (uint32_t i = w->start; i < *w->at; i++) {
+        if (i - w->start == len || !is_space(w->base[i])) {
+            return false;
+        }
+    }
+    return *w->at - w->start < len && (w->base[*w->at] == '{' || w->base[*w->at] == '[');
+}
+
+/* False if it must be parsed by itself: it is not sound, or no document of the batch. */
+bool parse_in_batch(json_parser *parser, const json_paths *paths, const char *text, size_t len,
+                    json_value *values)
+{
+    walk w;
+    w.base = w.values_base = parser->batch_text;
+    w.start = (uint32_t)(text - parser->batch_text);
+    w.at = batch_token(parser, w.start);
+    if (!begins_document(&w, len) || walk_run(&w, parser, paths, len, values) != 0) {
+        memset(values, 0, paths->count * sizeof(*values));
+        return false;
+    }
+    parser->batch_at = w.at;
+    return true;
 }
 
 int parse(json_parser *parser, const json_paths *paths, const char *text, size_t len,
@@ -459,41 +673,21 @@ int parse(json_parser *parser, const json_paths *paths, const char *text, size_t
     if (len > parser->max_len) {
         return W_ELIMIT;
     }
-    /* An empty first document needs the copy too: it is padded. */
-    int err = parser_grow(parser, len > 0 ? len : 1);
+    if (in_batch(parser, text, len) && parse_in_batch(parser, paths, text, len, values)) {
+        return 0;
+    }
+    int err = stage_single(parser, text, len, fault);
     if (err != 0) {
         return err;
     }
-    if (len > 0) {
-        memcpy(parser->copy, text, len);
-    }
-    memset(parser->copy + len, ' ', PADDING);
-    simdjson::error_code staged =
-        parser->stage->stage1((const uint8_t *)parser->copy, len, simdjson::stage1_mode::regular);
-    if (staged != simdjson::SUCCESS) {
-        fault->what = stage_fault(staged);
-        return W_ESYNTAX;
-    }
-    if (++parser->round == 0) {
-        memset(parser->seen, 0, sizeof(parser->seen));
-        parser->round = 1;
-    }
     walk w;
-    w.parser = parser;
-    w.paths = paths;
-    w.copy = parser->copy;
-    w.text = text;
-    w.len = (uint32_t)len;
-    w.at = parser->stage->structural_indexes.get();
-    w.end = w.at + parser->stage->n_structural_indexes;
-    w.values = values;
-    w.depth = 0;
-    w.too_deep = false;
-    if (w.run()) {
-        return 0;
-    }
+    w.base = parser->copy;
+    w.values_base = text;
+    w.start = 0;
+    w.at = parser->single.impl->structural_indexes.get();
+    err = walk_run(&w, parser, paths, len, values);
     *fault = w.fault;
-    return w.too_deep ? W_ELIMIT : W_ESYNTAX;
+    return err;
 }
 
 /* Four hexadecimal digits, or -1. */
@@ -580,6 +774,7 @@ int json_paths_new(struct json_paths **paths, const char *const *pointers, size_
             return err;
         }
     }
+    make_slots(made);
     *paths = made;
     return 0;
 }
@@ -609,6 +804,19 @@ void json_parser_free(struct json_parser **parser)
         delete *parser;
         *parser = nullptr;
     }
+}
+
+void json_batch(struct json_parser *parser, const char *text, size_t len)
+{
+    parser->batch_text = nullptr;
+    if (text == nullptr || len == 0 || len > simdjson::SIMDJSON_MAXSIZE_BYTES / 2 ||
+        stage_grow(&parser->batch, len) != 0 ||
+        stage_run(&parser->batch, text, len) != simdjson::SUCCESS) {
+        return;
+    }
+    parser->batch_text = text;
+    parser->batch_len = len;
+    parser->batch_at = parser->batch.impl->structural_indexes.get();
 }
 
 int json_parse(struct json_parser *parser, const struct json_paths *paths, const char *text,

@@ -27,6 +27,8 @@ extern "C" {
 #define JSON_DEPTH_MAX 64
 #define JSON_PATHS_MAX 96
 #define JSON_KEY_MAX 63
+/* Octets that can be read behind a batch. */
+#define JSON_PADDING 64
 
 enum json_type {
     JSON_ABSENT,
@@ -63,6 +65,12 @@ void json_paths_free(struct json_paths **paths);
 /* `max_len` bounds a document. Returns 0 or -ENOMEM. */
 int json_parser_new(struct json_parser **parser, size_t max_len);
 void json_parser_free(struct json_parser **parser);
+
+/* Runs the first stage over a whole batch of documents, between which are newlines: json_parse of
+ * any of them is cheaper then. `text` has JSON_PADDING octets behind it and stays as it is until
+ * the next call; NULL ends the batch. Where something in it is no JSON the batch is none, and
+ * documents are parsed one by one. */
+void json_batch(struct json_parser *parser, const char *text, size_t len);
 
 /* Fills values[0..count-1] in the order of the pointers; they point into `text`. Returns 0;
  * W_ESYNTAX (`fault` says what; NULL is fine) or W_ELIMIT for a document too long or nested too

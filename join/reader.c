@@ -284,12 +284,17 @@ int flow_batch_parse(struct flow_batch *batch, struct parser *parser)
 {
     int err = 0;
     parser->layout = batch->layout;
+    /* Lines of JSON: their first stage is run for all at once. */
+    if (batch->text_len > 0 && batch->text[0] == '{') {
+        json_batch(parser->json, batch->text, batch->text_len);
+    }
     for (size_t i = 0; i < batch->count && err == 0; i++) {
         struct flow_record *record = &batch->records[i];
         if (record->parsed != PARSED_BAD) {
             err = parser_parse(parser, batch->format, batch->only, &batch->arena, record);
         }
     }
+    json_batch(parser->json, NULL, 0);
     return err;
 }
 
@@ -416,7 +421,7 @@ static int next_lines(struct reader *reader, struct flow_batch *batch)
 {
     size_t len = reader->carry_len;
     size_t used = 0;
-    if (reserve(&batch->text, &batch->text_cap, len + READER_BATCH_LEN) != 0) {
+    if (reserve(&batch->text, &batch->text_cap, len + READER_BATCH_LEN + JSON_PADDING) != 0) {
         return -ENOMEM;
     }
     memcpy(batch->text, reader->carry, len);
@@ -426,6 +431,7 @@ static int next_lines(struct reader *reader, struct flow_batch *batch)
         len += read_once(reader, batch->text + len, READER_BATCH_LEN);
     }
     int err = cut_lines(reader, batch, len, &used);
+    batch->text_len = used;
     return err != 0 ? err : keep_rest(reader, batch, used, len);
 }
 
@@ -558,6 +564,7 @@ int reader_next(struct reader *reader, struct flow_batch *batch, struct why *why
     batch->count = 0;
     batch->format = reader->format;
     batch->only = reader->only;
+    batch->text_len = 0;
     reader->labelled = 0;
     arena_reset(&batch->arena);
     layout_drop(&batch->layout);

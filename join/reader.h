@@ -31,7 +31,8 @@ struct flow_batch {
     struct layout *layout; /* of all its records; held by the batch; NULL: none */
     /* private */
     size_t cap;
-    char *text; /* owned */
+    char *text; /* owned; whole lines, with JSON_PADDING octets behind them that can be read */
+    size_t text_len;
     size_t text_cap;
     struct arena arena;
 };

@@ -218,6 +218,77 @@ static void depth_and_length_are_bounded(void **state)
     assert_int_equal(parse(fixture, text, 4097), W_ELIMIT);
 }
 
+/* Parses a piece of the batch and a copy of it, which is none, and expects the same of both. */
+static void assert_parsed_alike(struct fixture *fixture, const char *text, size_t len)
+{
+    struct json_value values[COUNT];
+    struct json_fault fault = {0};
+    char *copy = malloc(len + 1);
+    assert_non_null(copy);
+    memcpy(copy, text, len);
+    int err = json_parse(fixture->parser, fixture->paths, text, len, values, &fault);
+    assert_int_equal(
+        json_parse(fixture->parser, fixture->paths, copy, len, fixture->values, &fixture->fault),
+        err);
+    for (size_t i = 0; i < COUNT && err == 0; i++) {
+        assert_int_equal(values[i].type, fixture->values[i].type);
+        assert_int_equal(values[i].escaped, fixture->values[i].escaped);
+        assert_int_equal(values[i].text.len, fixture->values[i].text.len);
+        if (values[i].type != JSON_ABSENT) {
+            assert_ptr_equal(values[i].text.data, text + (fixture->values[i].text.data - copy));
+        }
+    }
+    if (err != 0) {
+        assert_string_equal(fault.what, fixture->fault.what);
+        assert_int_equal(fault.offset, fixture->fault.offset);
+    }
+    free(copy);
+}
+
+static void lines_of_a_batch_are_parsed_as_if_each_were_alone(void **state)
+{
+    struct fixture *fixture = *state;
+    static const char *const LINES[] = {
+        "{\"a\":\"x\",\"b\":{\"c\":1,\"d\":true},\"array\":[0,{\"x\":null}]}",
+        "",
+        "{\"a\":\"an \\\"escape\\\"\",\"array\":[]}",
+        "no JSON at all",
+        "{\"a\":1",
+        "{\"a\":[1,]}",
+        "  {\"b\" : {\"c\" : \"\xc3\xa9\" } } ",
+        "{\"a\":1}{\"a\":2}",
+        "{\"a_key_longer_than_eight_octets\":{\"a\":3}}",
+        "{\"a\":\"{}\"}",
+        /* From here on nothing is JSON in a batch of them. */
+        "{\"a\":\"\xff\"}",
+        "{\"a\":\"x",
+    };
+    enum { SOUND = 10, LINE_COUNT = sizeof(LINES) / sizeof(LINES[0]) };
+    for (int count = 1; count <= LINE_COUNT; count++) {
+        char text[4096] = "";
+        for (int i = 0; i < count; i++) {
+            strcat(strcat(text, LINES[i]), "\n");
+        }
+        json_batch(fixture->parser, text, strlen(text));
+        /* Forth, and back, and in between, where strings and numbers are cut. */
+        const char *at = text;
+        for (int i = 0; i < count; i++) {
+            assert_parsed_alike(fixture, at, strlen(LINES[i]));
+            at += strlen(LINES[i]) + 1;
+        }
+        for (int i = count; i > 0; i--) {
+            at -= strlen(LINES[i - 1]) + 1;
+            assert_parsed_alike(fixture, at, strlen(LINES[i - 1]));
+        }
+        for (size_t from = 0; count == SOUND && from < strlen(text); from++) {
+            for (size_t len = 0; len <= strlen(text) - from && len < 80; len++) {
+                assert_parsed_alike(fixture, text + from, len);
+            }
+        }
+        json_batch(fixture->parser, NULL, 0);
+    }
+}
+
 static void escapes_are_told_and_resolved(void **state)
 {
     struct fixture *fixture = *state;
@@ -313,6 +384,7 @@ int main(void)
         cmocka_unit_test(what_is_not_json_is_refused_with_a_reason),
         cmocka_unit_test(a_zero_octet_and_a_missing_end_are_no_json_at_any_length),
         cmocka_unit_test(depth_and_length_are_bounded),
+        cmocka_unit_test(lines_of_a_batch_are_parsed_as_if_each_were_alone),
         cmocka_unit_test(escapes_are_told_and_resolved),
         cmocka_unit_test(unsigned_integers_are_read_from_numbers_and_strings),
         cmocka_unit_test(pointers_that_are_none_are_refused),
