@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "join/ends.h"
 #include "join/memo.h"
 
 /* The grace that the index makes runs with (DESIGN section 2). */
@@ -20,24 +21,27 @@
 /* Different names gathered before the best are chosen; what is beyond is counted as left out. */
 enum { GATHERED_MAX = 256 };
 
-/* Without an owner the address may have been another pod's an hour ago (DESIGN section 3, step 1).
- */
-#define HORIZON_WITHOUT_OWNER_US US_PER_HOUR
-
 struct attributor {
     struct store_view *view;
     struct attribute_params params;
     struct name *domains; /* copies of params.cluster_domains */
     struct candidate *candidates;
-    struct memo *memo; /* NULL: the index is asked anew each time */
+    struct memo *memo;            /* NULL: the index is asked anew each time */
+    struct owners_reader *owners; /* NULL: nobody is known */
+    /* The last cluster that a record named, and whether anything is known of it. */
+    char cluster[STORE_CLUSTER_MAX + 1];
+    bool cluster_known;
 };
 
 /* One question while it is being answered. */
 struct work {
     struct attributor *attributor;
     const struct question *question;
+    struct ends ends;
+    const struct addr *client; /* the pair being asked about */
+    const struct addr *destination;
     int64_t from_us; /* answers before count for nothing */
-    int64_t to_us;   /* end + skew */
+    int64_t to_us;   /* end + skew, or the owner's end */
     int64_t ref_us;  /* answers up to here are "before" the flow */
     uint32_t count;  /* candidates gathered */
     uint32_t dropped;
@@ -71,6 +75,15 @@ const char *verdict_name(enum verdict verdict)
                                                      [IP_ONLY] = "ip-only",
                                                      [BLIND] = "blind"};
     return NAMES[verdict];
+}
+
+const char *party_kind_name(enum party_kind kind)
+{
+    static const char *const NAMES[] = {[PARTY_UNKNOWN] = NULL,
+                                        [PARTY_POD] = "pod",
+                                        [PARTY_SERVICE] = "service",
+                                        [PARTY_NODE] = "node"};
+    return NAMES[kind];
 }
 
 const char *via_name(enum via via)
@@ -114,11 +127,18 @@ void attributor_free(struct attributor **out)
 {
     if (*out != NULL) {
         memo_free(&(*out)->memo);
+        owners_reader_free(&(*out)->owners);
         free((*out)->domains);
         free((*out)->candidates);
         free(*out);
         *out = NULL;
     }
+}
+
+int attributor_set_owners(struct attributor *attributor, struct owners *owners)
+{
+    owners_reader_free(&attributor->owners);
+    return owners_reader_new(&attributor->owners, owners);
 }
 
 int attributor_remember(struct attributor *attributor, size_t max_bytes)
@@ -324,9 +344,10 @@ static struct evidence weigh(const struct work *work, const struct store_sightin
         }
         evidence = (struct evidence){true, time_us, until_us >= question->start_us, false};
     }
-    /* Thinned times: the one before the bounds, because others of the run lie within them. */
-    for (uint32_t i = 1; i < sighting->time_count && sighting->approximate && !evidence.usable;
-         i++) {
+    /* Thinned times: the one before the bounds, because others of the run lie within them; but
+     * what is before an owner's time may be another one's. */
+    bool gaps = sighting->approximate && !work->ends.owner_bounds;
+    for (uint32_t i = 1; i < sighting->time_count && gaps && !evidence.usable; i++) {
         if (sighting->times[i - 1] < work->from_us && sighting->times[i] > work->ref_us) {
             evidence = (struct evidence){true, sighting->times[i - 1], true, false};
         }
@@ -435,45 +456,61 @@ static bool gather_heads(void *ctx, const struct store_sighting *sighting)
     return true;
 }
 
-/* What the client was answered with this address. */
+/* What the client in hand was answered with the address in hand. */
 static int visit_answers(struct work *work)
 {
     const struct attributor *attributor = work->attributor;
-    const struct question *question = work->question;
+    const char *cluster = work->ends.cluster;
     if (attributor->memo != NULL) {
-        return memo_by_client_address(attributor->memo, question->cluster, &question->source,
-                                      &question->destination, work->from_us, work->to_us,
-                                      gather_direct, work);
+        return memo_by_client_address(attributor->memo, cluster, work->client, work->destination,
+                                      work->from_us, work->to_us, gather_direct, work);
     }
-    return store_by_client_address(attributor->view, question->cluster, &question->source,
-                                   &question->destination, work->from_us, work->to_us,
-                                   gather_direct, work);
+    return store_by_client_address(attributor->view, cluster, work->client, work->destination,
+                                   work->from_us, work->to_us, gather_direct, work);
 }
 
 /* What it was answered that leads to the tail in hand. */
 static int visit_heads(struct work *work)
 {
     const struct attributor *attributor = work->attributor;
-    const struct question *question = work->question;
+    const char *cluster = work->ends.cluster;
     const uint8_t *tail = work->tail->name.wire;
     if (attributor->memo != NULL) {
-        return memo_by_client_target(attributor->memo, question->cluster, &question->source, tail,
-                                     work->from_us, work->to_us, gather_heads, work);
+        return memo_by_client_target(attributor->memo, cluster, work->client, tail, work->from_us,
+                                     work->to_us, gather_heads, work);
     }
-    return store_by_client_target(attributor->view, question->cluster, &question->source, tail,
-                                  work->from_us, work->to_us, gather_heads, work);
+    return store_by_client_target(attributor->view, cluster, work->client, tail, work->from_us,
+                                  work->to_us, gather_heads, work);
+}
+
+/* Every address of the client with every address of the destination. */
+static int gather_answers(struct work *work)
+{
+    const struct ends *ends = &work->ends;
+    int err = 0;
+    for (size_t i = 0; i < ends->client_count && err == 0; i++) {
+        for (size_t j = 0; j < ends->destination_count && err == 0; j++) {
+            work->client = &ends->clients[i];
+            work->destination = &ends->destinations[j];
+            err = visit_answers(work);
+        }
+    }
+    return err;
 }
 
 static int gather_own(struct work *work)
 {
-    int err = visit_answers(work);
+    int err = gather_answers(work);
     uint32_t direct = work->count;
     /* Live tails first: a name that leads to several of them is as live as any of these. */
     for (uint32_t i = 0; i < 2 * direct && err == 0; i++) {
         work->tail = &work->attributor->candidates[i % direct];
         work->heads_from = work->count;
-        if (work->tail->live == (i < direct)) {
-            err = visit_heads(work);
+        for (size_t j = 0; j < work->ends.client_count && err == 0; j++) {
+            work->client = &work->ends.clients[j];
+            if (work->tail->live == (i < direct)) {
+                err = visit_heads(work);
+            }
         }
     }
     return err;
@@ -550,19 +587,64 @@ static void settle_found(struct work *work, bool shared, struct attribution *out
     out->candidates = work->attributor->candidates;
 }
 
+static bool note_answer(void *ctx, const struct store_sighting *sighting)
+{
+    const struct work *work = ctx;
+    for (uint32_t i = 0; i < sighting->time_count; i++) {
+        if (sighting->times[i] >= work->from_us && sighting->times[i] <= work->to_us) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Was the client seen asking? That is known to the minute; in the minute in which the address
+ * changed hands only an answer tells who it was. */
+static int look_for_client(struct work *work, struct store_client *out)
+{
+    struct store_view *view = work->attributor->view;
+    const struct ends *ends = &work->ends;
+    bool handed_over = ends->others_us > work->from_us - US_PER_MIN;
+    int err = 0;
+    *out = (struct store_client){false, false};
+    for (size_t i = 0; i < ends->client_count && err >= 0; i++) {
+        struct store_client seen;
+        const struct addr *client = &ends->clients[i];
+        int64_t from_us =
+            handed_over ? (work->from_us / US_PER_MIN + 1) * US_PER_MIN : work->from_us;
+        err =
+            store_client_seen(view, ends->cluster, client, from_us, work->question->end_us, &seen);
+        if (err >= 0 && handed_over && !seen.asked) {
+            err = store_by_client(view, ends->cluster, client, work->from_us, work->to_us,
+                                  note_answer, work);
+            seen.asked = err == 1;
+        }
+        if (err >= 0) {
+            out->asked |= seen.asked;
+            out->capped |= seen.capped;
+        }
+    }
+    return err < 0 ? err : 0;
+}
+
 /* No name was found: may that be said, or was nobody in a position to know (step 5)? */
 static int judge_nameless(struct work *work, int64_t now_us, struct attribution *out)
 {
     const struct question *question = work->question;
     const struct attribute_params *params = &work->attributor->params;
+    const struct ends *ends = &work->ends;
     struct store_view *view = work->attributor->view;
     struct store_client client;
-    int err = store_client_seen(view, question->cluster, &question->source, work->from_us,
-                                question->end_us, &client);
+    int err = look_for_client(work, &client);
+    int64_t since_us = question->start_us - ends->horizon_us;
+    bool began = ends->began_us >= since_us;
+    since_us = ends->began_us > since_us ? ends->began_us : since_us;
+    since_us = ends->others_us > since_us ? ends->others_us : since_us;
     /* An aggregated record may have begun its connections up to its end. */
-    enum store_cover cover = store_cover(view, question->cluster, work->from_us, work->ref_us,
-                                         now_us, params->settle_us);
-    bool settled = store_settled(view, question->cluster, work->to_us, now_us, params->settle_us);
+    enum store_cover cover =
+        store_cover(view, ends->cluster, since_us, work->ref_us, now_us, params->settle_us);
+    bool settled = store_settled(view, ends->cluster, question->end_us + params->skew_us, now_us,
+                                 params->settle_us);
     out->verdict = BLIND;
     if (err < 0) {
         out->reason = "index-error";
@@ -576,7 +658,7 @@ static int judge_nameless(struct work *work, int64_t now_us, struct attribution 
         out->reason = "capped";
     } else if (!client.asked) {
         out->reason = "never-asked";
-    } else if (!question->shows_start) {
+    } else if (!question->shows_start && !began) {
         out->reason = "started-earlier";
     } else {
         out->verdict = IP_ONLY;
@@ -584,43 +666,92 @@ static int judge_nameless(struct work *work, int64_t now_us, struct attribution 
     return err < 0 ? err : 0;
 }
 
-int attribute(struct attributor *attributor, const struct question *question, int64_t now_us,
-              struct attribution *out)
+/* The cluster to ask in: the record's own where anything is known of it. */
+static const char *cluster_of(struct attributor *attributor, const struct question *question)
 {
-    const struct attribute_params *params = &attributor->params;
-    int64_t horizon_us = params->horizon_us < HORIZON_WITHOUT_OWNER_US ? params->horizon_us
-                                                                       : HORIZON_WITHOUT_OWNER_US;
-    struct work work = {
-        .attributor = attributor,
-        .question = question,
-        .from_us = question->start_us - horizon_us,
-        .to_us = question->end_us + params->skew_us,
-        .ref_us = question->aggregated ? question->end_us : question->start_us,
-    };
-    const char *unusable = unjoinable_reason(question);
-    *out = (struct attribution){.verdict = BLIND};
-    if (unusable != NULL) {
-        *out = attribution_unjoinable(unusable);
-        return 0;
+    struct text own = question->source_cluster;
+    if (own.len == 0 || own.len > STORE_CLUSTER_MAX) {
+        return question->cluster;
     }
-    out->coverage_assumed =
-        store_cover(attributor->view, question->cluster, question->start_us, question->start_us,
-                    now_us, params->settle_us) == COVER_ASSUMED;
-    int err = gather_own(&work);
-    bool shared = err >= 0 && work.count == 0;
+    bool same = strlen(attributor->cluster) == own.len &&
+                memcmp(attributor->cluster, own.data, own.len) == 0;
+    /* What is not known may be by now, unless the index is looked at as it was at one time. */
+    if (!same || (!attributor->cluster_known && attributor->memo == NULL)) {
+        memcpy(attributor->cluster, own.data, own.len);
+        attributor->cluster[own.len] = '\0';
+        attributor->cluster_known =
+            (attributor->owners != NULL && owners_know(attributor->owners, attributor->cluster)) ||
+            store_knows_cluster(attributor->view, attributor->cluster);
+    }
+    return attributor->cluster_known ? attributor->cluster : question->cluster;
+}
+
+/* What other clients of the cluster were answered: not what the source's own addresses were, be it
+ * the owner before. */
+static int gather_others(struct work *work)
+{
+    const struct ends *ends = &work->ends;
+    const struct question *question = work->question;
+    return store_shared_names_but(
+        work->attributor->view, ends->cluster, &question->destination, ends->clients,
+        ends->source_is_node ? 0 : ends->client_count, question->start_us - ends->horizon_us,
+        question->end_us + work->attributor->params.skew_us, gather_shared, work);
+}
+
+/* The verdict and its names, once it is known who the ends are. */
+static int judge(struct work *work, int64_t now_us, struct attribution *out)
+{
+    bool node = work->ends.source_is_node;
+    int err = node ? 0 : gather_own(work);
+    bool shared = err >= 0 && work->count == 0 && !work->ends.internal;
     if (shared) {
-        err = store_shared_names(attributor->view, question->cluster, &question->destination,
-                                 work.from_us, work.to_us, gather_shared, &work);
+        err = gather_others(work);
     }
     if (err < 0) {
         out->reason = "index-error";
         return err;
     }
-    if (work.count > 0) {
-        settle_found(&work, shared, out);
+    if (work->count > 0) {
+        settle_found(work, shared, out);
+    } else if (!work->ends.internal && !node) {
+        return judge_nameless(work, now_us, out);
+    }
+    if (work->ends.internal) {
+        out->verdict = INTERNAL;
+    } else if (node) {
+        out->reason = "node-source";
+    }
+    return 0;
+}
+
+int attribute(struct attributor *attributor, const struct question *question, int64_t now_us,
+              struct attribution *out)
+{
+    const struct attribute_params *params = &attributor->params;
+    struct work work = {
+        .attributor = attributor,
+        .question = question,
+        .ref_us = question->aggregated ? question->end_us : question->start_us,
+    };
+    const char *unusable = unjoinable_reason(question);
+    if (unusable != NULL) {
+        *out = attribution_unjoinable(unusable);
+        out->source = party_of(NULL, question->source_id);
+        out->destination = party_of(NULL, question->destination_id);
         return 0;
     }
-    return judge_nameless(&work, now_us, out);
+    *out = (struct attribution){.verdict = BLIND};
+    ends_find(attributor->owners, cluster_of(attributor, question), question, params, &work.ends);
+    work.from_us = work.ends.from_us;
+    work.to_us = work.ends.to_us;
+    work.ref_us = work.ref_us < work.to_us ? work.ref_us : work.to_us;
+    out->owner_known = work.ends.source != NULL;
+    out->source = party_of(work.ends.source, question->source_id);
+    out->destination = party_of(work.ends.destination, question->destination_id);
+    out->coverage_assumed =
+        store_cover(attributor->view, work.ends.cluster, question->start_us, question->start_us,
+                    now_us, params->settle_us) == COVER_ASSUMED;
+    return judge(&work, now_us, out);
 }
 
 struct attribution attribution_unjoinable(const char *reason)

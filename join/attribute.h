@@ -14,6 +14,8 @@
 
 #include "base/addr.h"
 #include "base/buf.h"
+#include "join/flow.h"
+#include "join/owners.h"
 #include "proto/answer.h"
 #include "store/store.h"
 
@@ -47,7 +49,26 @@ struct question {
     bool
         aggregated; /* one record for several connections: any answer up to end_us may be the one */
     bool shows_start; /* the flow record shows the connection's start (a lookup by hand: true) */
+    /* Another address of the destination (struct flow): sightings of either count. */
+    bool has_alternate;
+    struct addr alternate;
+    int64_t not_before_us; /* the source address was somebody else's until then; 0: not known */
+    /* The record's own cluster: asked in where anything is known of it; len 0: none. */
+    struct text source_cluster;
+    /* What the record says of the ends; borrowed; NULL: nothing. */
+    const struct flow_identity *source_id;
+    const struct flow_identity *destination_id;
 };
+
+/* Who one end of a flow is: by its owner, else by what the record says. Texts that are not known
+ * have len 0. */
+enum party_kind { PARTY_UNKNOWN, PARTY_POD, PARTY_SERVICE, PARTY_NODE };
+struct party {
+    enum party_kind kind;
+    struct text namespace, pod, service, workload, node;
+};
+/* "pod", "service", "node"; NULL for PARTY_UNKNOWN */
+const char *party_kind_name(enum party_kind kind);
 
 struct candidate {
     struct name name;  /* what is attributed */
@@ -74,6 +95,9 @@ struct attribution {
     uint32_t left_out; /* candidates beyond candidates_max */
     uint32_t candidate_count;
     struct candidate *candidates; /* best first; owned by the attributor, until its next call */
+    /* Texts live as the candidates, or as the record. */
+    struct party source;
+    struct party destination;
 };
 
 struct attributor;
@@ -81,6 +105,9 @@ struct attributor;
 int attributor_new(struct attributor **attributor, struct store_view *view,
                    const struct attribute_params *params);
 void attributor_free(struct attributor **attributor);
+
+/* Lets it ask whose an address was. `owners` is borrowed. Returns 0 or -ENOMEM. */
+int attributor_set_owners(struct attributor *attributor, struct owners *owners);
 
 /* Lets it remember what the index said, in about `max_bytes`: for a view that is not refreshed as
  * long as the attributor lives. The answers are the same. Returns 0 or -ENOMEM. */

@@ -37,6 +37,18 @@ void span_release(struct span *span)
     }
 }
 
+static void free_slots(struct map *map)
+{
+    for (size_t i = 0; i < map->cap; i++) {
+        struct slot *slot = map->entries[i].value;
+        if (slot != NULL) {
+            free(slot->items);
+            free(slot);
+        }
+    }
+    free(map->entries);
+}
+
 void owners_free(struct owners **out)
 {
     struct owners *owners = *out;
@@ -48,13 +60,8 @@ void owners_free(struct owners **out)
         span_release(owners->intervals[i]->span);
         free(owners->intervals[i]);
     }
-    for (size_t i = 0; i < owners->slots.cap; i++) {
-        struct slot *slot = owners->slots.entries[i].value;
-        if (slot != NULL) {
-            free(slot->items);
-            free(slot);
-        }
-    }
+    free_slots(&owners->slots);
+    free_slots(&owners->services);
     for (size_t i = 0; i < owners->objects.cap; i++) {
         free(owners->objects.entries[i].value);
     }
@@ -62,7 +69,6 @@ void owners_free(struct owners **out)
         free(owners->clusters[i]);
     }
     free(owners->clusters);
-    free(owners->slots.entries);
     free(owners->objects.entries);
     free(owners->intervals);
     pthread_rwlock_destroy(&owners->lock);
@@ -130,6 +136,11 @@ XXH128_hash_t owners_object_key(uint16_t cluster, bool hint, enum owner_kind kin
         len += cut(name);
     }
     return XXH3_128bits(bytes, len);
+}
+
+XXH128_hash_t owners_services_key(uint16_t cluster, const char *namespace)
+{
+    return XXH3_128bits_withSeed(namespace, strlen(namespace), cluster);
 }
 
 static struct text text_of(const char *string)
@@ -228,15 +239,12 @@ static struct slot *slot_of(struct owners *owners, uint16_t cluster, bool hint,
     return map_get(&owners->slots, owners_slot_key(cluster, hint, addr));
 }
 
-static int slot_add(struct owners *owners, uint16_t cluster, const struct addr *addr,
-                    struct interval *interval)
+static int slot_add(struct map *map, XXH128_hash_t key, struct interval *interval)
 {
-    const struct owner *owner = &interval->span->owner;
-    struct slot *slot = slot_of(owners, cluster, owner->hint, addr);
+    struct slot *slot = map_get(map, key);
     if (slot == NULL) {
         slot = calloc(1, sizeof(*slot));
-        if (slot == NULL ||
-            map_put(&owners->slots, owners_slot_key(cluster, owner->hint, addr), slot) != 0) {
+        if (slot == NULL || map_put(map, key, slot) != 0) {
             free(slot);
             return -ENOMEM;
         }
@@ -251,7 +259,7 @@ static int slot_add(struct owners *owners, uint16_t cluster, const struct addr *
         slot->cap = cap;
     }
     size_t at = slot->count++;
-    while (at > 0 && slot->items[at - 1]->span->owner.from_us > owner->from_us) {
+    while (at > 0 && slot->items[at - 1]->span->owner.from_us > interval->span->owner.from_us) {
         slot->items[at] = slot->items[at - 1];
         at--;
     }
@@ -259,11 +267,9 @@ static int slot_add(struct owners *owners, uint16_t cluster, const struct addr *
     return 0;
 }
 
-static void slot_remove(struct owners *owners, uint16_t cluster, const struct addr *addr,
-                        const struct interval *interval)
+static void slot_remove(struct map *map, XXH128_hash_t key, const struct interval *interval)
 {
-    bool hint = interval->span->owner.hint;
-    struct slot *slot = slot_of(owners, cluster, hint, addr);
+    struct slot *slot = map_get(map, key);
     size_t kept = 0;
     for (size_t i = 0; slot != NULL && i < slot->count; i++) {
         if (slot->items[i] != interval) {
@@ -274,10 +280,26 @@ static void slot_remove(struct owners *owners, uint16_t cluster, const struct ad
         slot->count = kept;
     }
     if (slot != NULL && kept == 0) {
-        map_remove(&owners->slots, owners_slot_key(cluster, hint, addr));
+        map_remove(map, key);
         free(slot->items);
         free(slot);
     }
+}
+
+/* Puts the interval into the slots of its addresses from number `first` on. */
+static int add_to_slots(struct owners *owners, uint16_t cluster, struct interval *interval,
+                        uint32_t first)
+{
+    const struct owner *owner = &interval->span->owner;
+    int err = 0;
+    for (uint32_t i = first; i < owner->address_count && err == 0; i++) {
+        err = slot_add(&owners->slots, owners_slot_key(cluster, owner->hint, &owner->addresses[i]),
+                       interval);
+    }
+    if (err == 0 && first == 0 && owner->kind == OWNER_SERVICE) {
+        err = slot_add(&owners->services, owners_services_key(cluster, owner->namespace), interval);
+    }
+    return err;
 }
 
 /* ---- Intervals ---- */
@@ -288,7 +310,11 @@ static void detach(struct owners *owners, struct interval *interval)
     const struct owner *owner = &interval->span->owner;
     uint16_t cluster = owners_cluster(owners, owner->cluster);
     for (uint32_t i = 0; i < owner->address_count; i++) {
-        slot_remove(owners, cluster, &owner->addresses[i], interval);
+        slot_remove(&owners->slots, owners_slot_key(cluster, owner->hint, &owner->addresses[i]),
+                    interval);
+    }
+    if (owner->kind == OWNER_SERVICE) {
+        slot_remove(&owners->services, owners_services_key(cluster, owner->namespace), interval);
     }
     struct object *object = interval->object;
     struct interval **link = &object->latest;
@@ -453,9 +479,7 @@ static int add_interval(struct owners *owners, uint16_t cluster, struct owner *m
     object->list = owners->list;
     owners->intervals[owners->count++] = interval;
     owners->real_in[cluster] += !made->hint;
-    for (uint32_t i = 0; i < made->address_count && err == 0; i++) {
-        err = slot_add(owners, cluster, &made->addresses[i], interval);
-    }
+    err = add_to_slots(owners, cluster, interval, 0);
     if (err != 0) {
         detach(owners, interval);
         bury(owners);
@@ -581,14 +605,19 @@ static const char *longer(const char *known, const char *told)
     return told[0] != '\0' ? told : known;
 }
 
-/* What is new about an interval that goes on: an earlier start, more addresses, other texts. */
+static bool same_texts(const struct owner *a, const struct owner *b)
+{
+    return strcmp(a->uid, b->uid) == 0 && strcmp(a->labels, b->labels) == 0 &&
+           strcmp(a->workload_kind, b->workload_kind) == 0 &&
+           strcmp(a->workload, b->workload) == 0 && strcmp(a->node, b->node) == 0;
+}
+
+/* What is new about an interval that goes on: an earlier start, other texts. */
 static int go_on(struct owners *owners, uint16_t cluster, struct interval *interval,
-                 const struct owner *told, const struct owner_fact *fact)
+                 const struct owner *told)
 {
     const struct owner *owner = &interval->span->owner;
     struct owner changed = *owner;
-    struct addr addresses[OWNER_ADDRS_MAX];
-    interval->seen_us = fact->at_us > interval->seen_us ? fact->at_us : interval->seen_us;
     changed.uid = longer(owner->uid, told->uid);
     changed.workload_kind = longer(owner->workload_kind, told->workload_kind);
     changed.workload = longer(owner->workload, told->workload);
@@ -599,29 +628,45 @@ static int go_on(struct owners *owners, uint16_t cluster, struct interval *inter
         changed.from_us = told->from_us > since_us ? told->from_us : since_us;
         changed.from_us = changed.from_us < owner->from_us ? changed.from_us : owner->from_us;
     }
-    memcpy(addresses, owner->addresses, owner->address_count * sizeof(struct addr));
+    return changed.from_us == owner->from_us && same_texts(&changed, owner)
+               ? 0
+               : publish(owners, interval, &changed);
+}
+
+/* More addresses of an interval that goes on. They count from its beginning, unless another owner
+ * had one of them since: then a new interval begins there. */
+static int add_addresses(struct owners *owners, uint16_t cluster, struct interval *interval,
+                         const struct owner *told, int64_t at_us)
+{
+    const struct owner *owner = &interval->span->owner;
+    uint32_t before = owner->address_count;
+    struct owner changed = *owner;
+    struct addr addresses[OWNER_ADDRS_MAX];
+    int err = 0;
+    memcpy(addresses, owner->addresses, before * sizeof(struct addr));
     changed.addresses = addresses;
     for (uint32_t i = 0; i < told->address_count && changed.address_count < OWNER_ADDRS_MAX; i++) {
         if (!has_addr(addresses, changed.address_count, &told->addresses[i])) {
             addresses[changed.address_count++] = told->addresses[i];
         }
     }
-    if (changed.from_us == owner->from_us && changed.address_count == owner->address_count &&
-        strcmp(changed.uid, owner->uid) == 0 && strcmp(changed.labels, owner->labels) == 0 &&
-        strcmp(changed.workload_kind, owner->workload_kind) == 0 &&
-        strcmp(changed.workload, owner->workload) == 0 && strcmp(changed.node, owner->node) == 0) {
-        return 0;
-    }
-    uint32_t before = owner->address_count;
     struct owner added = changed;
     added.addresses = addresses + before;
     added.address_count = changed.address_count - before;
-    int err = 0;
-    settle(owners, cluster, &added, fact->at_us, &err);
-    err = err != 0 ? err : publish(owners, interval, &changed);
-    for (uint32_t i = before; i < changed.address_count && err == 0; i++) {
-        err = slot_add(owners, cluster, &addresses[i], interval);
+    if (added.address_count == 0 || !settle(owners, cluster, &added, at_us, &err) ||
+        added.to_us != owner->to_us) {
+        return err;
     }
+    if (added.from_us == owner->from_us) {
+        err = publish(owners, interval, &changed);
+        return err != 0 ? err : add_to_slots(owners, cluster, interval, before);
+    }
+    struct span *kept = interval->span; /* the texts of `changed` are its own */
+    atomic_fetch_add_explicit(&kept->refs, 1, memory_order_relaxed);
+    changed.from_us = added.from_us;
+    err = end_interval(owners, interval, added.from_us, false);
+    err = err != 0 ? err : add_interval(owners, cluster, &changed, at_us, at_us);
+    span_release(kept);
     return err;
 }
 
@@ -689,7 +734,9 @@ static int hold(struct owners *owners, uint16_t cluster, struct object *object,
     bool keeps = fact->partial || covers_all(told->addresses, told->address_count, owner->addresses,
                                              owner->address_count);
     if (open && keeps) {
-        return go_on(owners, cluster, own, told, fact);
+        own->seen_us = fact->at_us > own->seen_us ? fact->at_us : own->seen_us;
+        int err = go_on(owners, cluster, own, told);
+        return err != 0 ? err : add_addresses(owners, cluster, own, told, fact->at_us);
     }
     bool old = fact->at_us < (open ? own->seen_us : owner->to_us);
     return old || is_taken(owners, cluster, own, told)

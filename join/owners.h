@@ -146,3 +146,9 @@ const struct owner *owners_named(struct owners_reader *reader, const char *clust
                                  int64_t time_us);
 /* Is anything but hints known of the cluster? */
 bool owners_know(struct owners_reader *reader, const char *cluster);
+
+#define OWNERS_SERVICES_MAX 8
+/* The services whose selector selects the pod at that time, at most OWNERS_SERVICES_MAX of them in
+ * no promised order; they live likewise. Returns how many. */
+size_t owners_services(struct owners_reader *reader, const struct owner *pod, int64_t time_us,
+                       const struct owner *services[OWNERS_SERVICES_MAX]);

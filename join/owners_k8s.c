@@ -322,6 +322,11 @@ void owners_workload(struct text pod, struct text owner_kind, struct text owner_
                      struct text hash, struct text *workload_kind, struct text *workload)
 {
     static const char HASH_LETTERS[] = "bcdfghjklmnpqrstvwxz2456789";
+    if (owner_name.len == 0 || text_is(owner_kind, "Node")) { /* static pods */
+        *workload_kind = (struct text){"Pod", 3};
+        *workload = pod;
+        return;
+    }
     size_t stem = owner_name.len;
     while (stem > 0 && owner_name.data[stem - 1] != '-') {
         stem--;
@@ -338,10 +343,7 @@ void owners_workload(struct text pod, struct text owner_kind, struct text owner_
                        : tail.len >= 6 && tail.len <= 10 && letters == tail.len;
     *workload_kind = owner_kind;
     *workload = owner_name;
-    if (owner_name.len == 0 || text_is(owner_kind, "Node")) { /* static pods */
-        *workload_kind = (struct text){"Pod", 3};
-        *workload = pod;
-    } else if (text_is(owner_kind, "ReplicaSet") && is_hash && head.len > 0) {
+    if (text_is(owner_kind, "ReplicaSet") && is_hash && head.len > 0) {
         *workload_kind = (struct text){"Deployment", 10};
         *workload = head;
     } else if (text_is(owner_kind, "Job") && head.len > 0 && tail.len >= 8 &&

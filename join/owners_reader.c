@@ -5,10 +5,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "join/labels.h"
 #include "join/owners_table.h"
 
 enum {
-    ENTRIES = 4096, /* a power of two */
+    ENTRIES = 4096,         /* a power of two */
+    SERVICES_ENTRIES = 512, /* likewise */
     /* What the answers of so many lookups need is kept, whatever they put out of the entries. */
     HELD = 64,
 };
@@ -24,6 +26,14 @@ struct entry {
     struct span *span; /* a reference; NULL: nobody */
 };
 
+/* The services of a pod at a time. */
+struct services_entry {
+    uint64_t version; /* of the table; 0: empty */
+    uint64_t pod;     /* number */
+    size_t count;
+    struct span *spans[OWNERS_SERVICES_MAX]; /* references */
+};
+
 struct owners_reader {
     struct owners *owners;
     char cluster[OWNER_TEXT_MAX + 1]; /* the last one asked for, and its number */
@@ -32,6 +42,7 @@ struct owners_reader {
     bool cluster_known;
     struct span *held[HELD];
     size_t next_held;
+    struct services_entry services[SERVICES_ENTRIES];
     struct entry entries[ENTRIES];
 };
 
@@ -55,6 +66,11 @@ void owners_reader_free(struct owners_reader **out)
     }
     for (size_t i = 0; i < ENTRIES; i++) {
         span_release(reader->entries[i].span);
+    }
+    for (size_t i = 0; i < SERVICES_ENTRIES; i++) {
+        for (size_t j = 0; j < reader->services[i].count; j++) {
+            span_release(reader->services[i].spans[j]);
+        }
     }
     for (size_t i = 0; i < HELD; i++) {
         span_release(reader->held[i]);
@@ -193,4 +209,53 @@ const struct owner *owners_named(struct owners_reader *reader, const char *clust
     pthread_rwlock_unlock(&owners->lock);
     release_later(reader, found);
     return found != NULL ? &found->owner : NULL;
+}
+
+/* ---- Services ---- */
+
+static void look_up_services(struct owners_reader *reader, const struct owner *pod,
+                             struct services_entry *entry)
+{
+    struct owners *owners = reader->owners;
+    const struct text labels = {pod->labels, strlen(pod->labels)};
+    for (size_t i = 0; i < entry->count; i++) {
+        release_later(reader, entry->spans[i]);
+    }
+    pthread_rwlock_rdlock(&owners->lock);
+    *entry = (struct services_entry){
+        .version = atomic_load_explicit(&owners->version, memory_order_relaxed),
+        .pod = pod->number,
+    };
+    uint16_t cluster = owners_cluster(owners, pod->cluster);
+    const struct slot *slot =
+        map_get(&owners->services, owners_services_key(cluster, pod->namespace));
+    for (size_t i = 0; slot != NULL && i < slot->count; i++) {
+        struct span *span = slot->items[i]->span;
+        const struct text selector = {span->owner.labels, strlen(span->owner.labels)};
+        if (entry->count < OWNERS_SERVICES_MAX && span->owner.to_us > pod->from_us &&
+            span->owner.from_us < pod->to_us && labels_select(selector, labels)) {
+            entry->spans[entry->count++] = reference(span);
+        }
+    }
+    pthread_rwlock_unlock(&owners->lock);
+}
+
+size_t owners_services(struct owners_reader *reader, const struct owner *pod, int64_t time_us,
+                       const struct owner *services[OWNERS_SERVICES_MAX])
+{
+    struct services_entry *entry = &reader->services[pod->number & (SERVICES_ENTRIES - 1)];
+    size_t count = 0;
+    if (pod->labels[0] == '\0') {
+        return 0;
+    }
+    if (entry->version != owners_version(reader->owners) || entry->pod != pod->number) {
+        look_up_services(reader, pod, entry);
+    }
+    for (size_t i = 0; i < entry->count; i++) {
+        const struct owner *service = &entry->spans[i]->owner;
+        if (service->from_us <= time_us && time_us < service->to_us) {
+            services[count++] = service;
+        }
+    }
+    return count;
 }

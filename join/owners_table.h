@@ -30,9 +30,10 @@ struct interval {
     bool dead; /* to be freed by the sweep in hand */
 };
 
-/* What one address was. */
+/* Intervals that have something in common: by from_us of one address; the services of a namespace
+ * as they became known. */
 struct slot {
-    struct interval **items; /* by from_us */
+    struct interval **items;
     size_t count;
     size_t cap;
 };
@@ -67,6 +68,7 @@ struct owners {
     size_t cluster_count;
     size_t real_in[OWNERS_CLUSTERS_MAX]; /* intervals of the cluster that are no hints */
     struct map slots;
+    struct map services; /* slots by namespace */
     struct map objects;
     struct interval **intervals;
     size_t count;
@@ -83,4 +85,5 @@ uint16_t owners_cluster(const struct owners *owners, const char *cluster);
 XXH128_hash_t owners_slot_key(uint16_t cluster, bool hint, const struct addr *addr);
 XXH128_hash_t owners_object_key(uint16_t cluster, bool hint, enum owner_kind kind,
                                 struct text namespace, struct text name);
+XXH128_hash_t owners_services_key(uint16_t cluster, const char *namespace);
 void span_release(struct span *span);

@@ -36,6 +36,8 @@ struct gathering {
     size_t group_count;
     struct got *got;
     size_t got_count;
+    const struct addr *except;
+    size_t except_count;
     int64_t from_us;
     int64_t to_us;
     bool bounded; /* a bound was reached */
@@ -90,11 +92,21 @@ static int64_t latest_within(const struct store_sighting *sighting, int64_t from
     return INT64_MIN;
 }
 
+static bool is_excepted(const struct gathering *gathering, const struct addr *client)
+{
+    for (size_t i = 0; i < gathering->except_count; i++) {
+        if (addr_equal(&gathering->except[i], client)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static bool gather(void *ctx, const struct store_sighting *sighting)
 {
     struct gathering *gathering = ctx;
     int64_t last_us = latest_within(sighting, gathering->from_us, gathering->to_us);
-    if (last_us == INT64_MIN) {
+    if (last_us == INT64_MIN || is_excepted(gathering, &sighting->client)) {
         return true;
     }
     struct group *group = find_group(gathering, sighting->answer->asked);
@@ -156,10 +168,12 @@ static int report(const struct gathering *gathering, store_shared_fn fn, void *c
     return 0;
 }
 
-int store_shared_names(struct store_view *view, const char *cluster, const struct addr *address,
-                       int64_t from_us, int64_t to_us, store_shared_fn fn, void *ctx)
+int store_shared_names_but(struct store_view *view, const char *cluster, const struct addr *address,
+                           const struct addr *except, size_t except_count, int64_t from_us,
+                           int64_t to_us, store_shared_fn fn, void *ctx)
 {
-    struct gathering gathering = {.from_us = from_us, .to_us = to_us};
+    struct gathering gathering = {
+        .except = except, .except_count = except_count, .from_us = from_us, .to_us = to_us};
     gathering.groups = malloc(NAMES_MAX * sizeof(*gathering.groups));
     gathering.got = malloc(GOT_MAX * sizeof(*gathering.got));
     int err = gathering.groups == NULL || gathering.got == NULL ? -ENOMEM : 0;
@@ -175,4 +189,10 @@ int store_shared_names(struct store_view *view, const char *cluster, const struc
     free(gathering.groups);
     free(gathering.got);
     return err;
+}
+
+int store_shared_names(struct store_view *view, const char *cluster, const struct addr *address,
+                       int64_t from_us, int64_t to_us, store_shared_fn fn, void *ctx)
+{
+    return store_shared_names_but(view, cluster, address, NULL, 0, from_us, to_us, fn, ctx);
 }

@@ -236,6 +236,13 @@ struct store_shared {
 typedef bool (*store_shared_fn)(void *ctx, const struct store_shared *shared);
 int store_shared_names(struct store_view *view, const char *cluster, const struct addr *address,
                        int64_t from_us, int64_t to_us, store_shared_fn fn, void *ctx);
+/* The same without what the `except_count` clients got. */
+int store_shared_names_but(struct store_view *view, const char *cluster, const struct addr *address,
+                           const struct addr *except, size_t except_count, int64_t from_us,
+                           int64_t to_us, store_shared_fn fn, void *ctx);
+
+/* Has any window anything of the cluster? */
+bool store_knows_cluster(struct store_view *view, const char *cluster);
 
 /* The clients known in the days that the span touches, the latest day first; one of several days
  * is visited for each. Returns as the calls above. */

@@ -225,3 +225,18 @@ int name_id(const struct visit *visit, const uint8_t *wire, uint32_t *id)
     }
     return err;
 }
+
+static int note_cluster(const struct visit *visit, uint16_t cluster, void *arg)
+{
+    (void)visit;
+    (void)cluster;
+    *(bool *)arg = true;
+    return 1; /* one is enough */
+}
+
+bool store_knows_cluster(struct store_view *view, const char *cluster)
+{
+    bool known = false;
+    each_window(view, cluster, INT64_MIN, INT64_MAX, NULL, NULL, note_cluster, &known);
+    return known;
+}
