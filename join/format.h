@@ -107,6 +107,8 @@ extern const struct format FORMAT_JOURNAL;
 extern const struct format FORMAT_CALICO;
 extern const struct format FORMAT_CALICO_EBPF;
 extern const struct format FORMAT_GOLDMANE;
+extern const struct format FORMAT_ANTREA;
+extern const struct format FORMAT_ANTREA_S3;
 extern const struct format FORMAT_LOKI;
 extern const struct format FORMAT_LOGCLI;
 extern const struct format FORMAT_DOCKER;

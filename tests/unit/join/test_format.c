@@ -50,6 +50,15 @@ static const struct {
      "\"pub\",\"dest_namespace\":\"-\",\"protocol\":\"tcp\",\"reporter\":\"Src\"}"},
     {&FORMAT_GOLDMANE,
      "{\"meta\":{},\"items\":[{\"source_namespace\":\"shop\",\"dest_namespace\":\"-\"}]}"},
+    {&FORMAT_ANTREA,
+     "1779444001,1779444031,192.0.2.7,198.51.100.9,0,0,ICMP,toolbox,default,node-1,,,,0.0.0.0,0,"
+     ",,,,,,,,,,"},
+    {&FORMAT_ANTREA,
+     "1779444001,1779444031,192.0.2.7,198.51.100.9,40112,443,6,cart,shop,node-1,,,,,,443,,,,,0,,"
+     ",,,1,,,,"},
+    {&FORMAT_ANTREA_S3,
+     "1779444001,1779444031,1779444031,1779444031,3,192.0.2.7,198.51.100.9,40112,443,6,1,2,3,4,5,"
+     "6,7,8,cart,shop,node-1,,,,,,443,,,,,0,0,,,,1,1,TIME_WAIT,2,'{\"a\":\"b\"}','{}'"},
     {&FORMAT_JOURNAL,
      "{\"MESSAGE\":\"x: IN=cali1 OUT=eth0 SRC=192.0.2.7 DST=198.51.100.9\",\"_HOSTNAME\":\"n\"}"},
     {&FORMAT_SHIPPER, "{\"date\":1779444001.1,\"log\":\"x\"}"},
@@ -57,6 +66,7 @@ static const struct {
      "{\"labels\":{\"job\":\"j\"},\"line\":\"x\",\"timestamp\":\"2026-05-22T10:00:01Z\"}"},
     {NULL, "{\"src\":\"192.0.2.7\",\"dst\":\"198.51.100.9\",\"ts\":1779444001}"},
     {NULL, "192.0.2.7,198.51.100.9,1779444001"},
+    {NULL, "1779444001,1779444031,192.0.2.7,198.51.100.9,0,0,ICMP"},
     {NULL, "{}"},
     {NULL, "{"},
     {NULL, "[]"},
