@@ -9,10 +9,11 @@
 
 #include "base/clock.h"
 
-void applier_init(struct applier *applier, struct store *store)
+void applier_init(struct applier *applier, struct store *store, const struct owner_keeper *owners)
 {
     *applier = (struct applier){
         .store = store,
+        .owners = owners,
         .limit = {.interval_us = 10 * US_PER_S, .burst = 1},
     };
 }
@@ -52,6 +53,15 @@ static void add_tally(struct applier *applier, struct record *record)
     store_stream_tally(applier->store, record->stream->number, &tally);
 }
 
+static void hint(struct applier *applier, struct record *record)
+{
+    if (applier->owners != NULL) {
+        applier->owners->hint(applier->owners->ctx, record->stream->cluster, &record->client,
+                              record->time_us, (const char *)record_answer(record),
+                              record->answer_len);
+    }
+}
+
 /* Records about what was heard do not count for a stream the index has no room for: its time stays
  * unwatched. */
 static void apply_stream(struct applier *applier, struct record *record)
@@ -64,6 +74,9 @@ static void apply_stream(struct applier *applier, struct record *record)
     case RECORD_LOST:
         store_loss(applier->store, record->stream->cluster_number, record->time_us, record->to_us,
                    record->count, "unusable-frames");
+        break;
+    case RECORD_HINT:
+        hint(applier, record);
         break;
     case RECORD_TALLY:
         if (known) {
@@ -121,6 +134,9 @@ int applier_commit(struct applier *applier)
 {
     struct why why = {""};
     uint32_t suppressed;
+    if (applier->owners != NULL) {
+        applier->owners->save(applier->owners->ctx, applier->store);
+    }
     int err = store_commit(applier->store, clock_now_us(), &why);
     applier->dirty = err != 0;
     applier->refused = 0;

@@ -47,6 +47,7 @@ enum record_type {
     RECORD_HEARD,  /* frames up to time_us were handed over, some of them late_us later than due */
     RECORD_COVERS, /* a capture covers time_us to to_us */
     RECORD_TALLY,  /* what the stream's frames were: a struct tally in place of the answer */
+    RECORD_HINT,   /* the client was a pod at time_us: "namespace/pod" in place of the answer */
     RECORD_LOST,   /* answers from time_us to to_us came in frames that cannot be used */
     RECORD_END,
 };
@@ -58,9 +59,9 @@ struct record {
     uint8_t end;         /* END: enum store_stream_end */
     uint32_t ttl_s;      /* ANSWER */
     struct stream *stream;
-    int64_t time_us; /* ASKED, ANSWER, HEARD, COVERS, LOST */
+    int64_t time_us; /* ASKED, ANSWER, HEARD, COVERS, LOST, HINT */
     union {
-        struct addr client; /* ASKED, ANSWER */
+        struct addr client; /* ASKED, ANSWER, HINT */
         int64_t late_us;    /* HEARD */
         struct {
             int64_t to_us;  /* COVERS, LOST */
@@ -88,5 +89,5 @@ struct record *batch_add(struct batch *batch, enum record_type type, struct stre
 /* The record after `record`, for NULL the first; NULL at the end. */
 struct record *batch_next(struct batch *batch, struct record *record);
 
-/* What follows the record, answer_len octets: the canonical answer, or a struct tally. */
+/* What follows the record, answer_len octets: the canonical answer, a struct tally, or a hint. */
 uint8_t *record_answer(struct record *record);

@@ -341,6 +341,7 @@ static int start_writer(struct collector *collector, struct why *why)
                                                  .store = collector->store,
                                                  .queue_bytes = options->queue_bytes,
                                                  .retention_us = options->retention_us,
+                                                 .owners = options->owners,
                                                  .notify = wake,
                                                  .ctx = collector,
                                              });

@@ -25,17 +25,18 @@ struct collector_options {
      * one. Sockets passed by systemd (sd_listen_fds(3)) are added. At least one there must be. */
     const char *const *listeners;
     size_t listener_count;
-    uint32_t unix_mode;       /* permissions of unix sockets; 0: 0666 */
-    const struct cidr *allow; /* who may send over TCP, borrowed */
-    size_t allow_count;       /* 0: everyone */
-    size_t max_frame;         /* octets; 0: 1 MiB */
-    uint32_t max_connections; /* 0: 1024 */
-    uint64_t queue_bytes;     /* bound on what waits for the writer; 0: 16 MiB */
-    uint64_t partial_bytes;   /* bound on begun frames of all connections; 0: 16 MiB */
-    const char *cluster;      /* that the clients belong to; borrowed */
-    uint32_t expect_senders;  /* 0: not fixed */
-    int64_t retention_us;     /* 0: nothing is dropped */
-    int64_t handshake_us;     /* until START must have come, and for a FINISH to be sent; 0: 10 s */
+    uint32_t unix_mode;                /* permissions of unix sockets; 0: 0666 */
+    const struct cidr *allow;          /* who may send over TCP, borrowed */
+    size_t allow_count;                /* 0: everyone */
+    size_t max_frame;                  /* octets; 0: 1 MiB */
+    uint32_t max_connections;          /* 0: 1024 */
+    uint64_t queue_bytes;              /* bound on what waits for the writer; 0: 16 MiB */
+    uint64_t partial_bytes;            /* bound on begun frames of all connections; 0: 16 MiB */
+    const char *cluster;               /* that the clients belong to; borrowed */
+    uint32_t expect_senders;           /* 0: not fixed */
+    int64_t retention_us;              /* 0: nothing is dropped */
+    const struct owner_keeper *owners; /* borrowed; may be NULL */
+    int64_t handshake_us; /* until START must have come, and for a FINISH to be sent; 0: 10 s */
 };
 
 /* Binds every listener and starts the writer; `store` is open for writing, borrowed, and written by

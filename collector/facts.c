@@ -58,6 +58,7 @@ enum fact_kind fact_read(const uint8_t *frame, size_t len, int64_t receipt_us, s
         .type = message.type,
         .identity = message.identity,
         .version = message.version,
+        .extra = message.extra,
     };
     if (message.response_message.data == NULL) {
         return FACT_NO_MESSAGE;

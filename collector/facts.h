@@ -51,6 +51,7 @@ struct fact {
     /* Set for every kind but FACT_SKIPPED and FACT_BAD; they point into the frame. */
     struct span identity;
     struct span version;
+    struct span extra;
 };
 
 /* True for the kinds after which the sender counts as heard at fact.time_us. */

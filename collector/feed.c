@@ -29,6 +29,7 @@ void feed_init(struct feed *feed, const struct feed_options *options)
 
 void feed_fini(struct feed *feed)
 {
+    hints_free(&feed->hints);
     free(feed->streams);
     feed->streams = NULL;
     feed->stream_count = 0;
@@ -290,6 +291,24 @@ static int add_answer(struct feed *feed, struct outlet *outlet, enum fact_kind k
     return 0;
 }
 
+/* Whose address it is, where the server says so and has not just done so. */
+static int add_hint(struct feed *feed, struct outlet *outlet, const struct fact *fact)
+{
+    if (!hint_is_pod(fact->extra) ||
+        !hints_is_news(&feed->hints, &fact->client, fact->extra, fact->time_us)) {
+        return 0;
+    }
+    struct record *record =
+        add(outlet, RECORD_HINT, feed->streams[feed->current].stream, fact->extra.len);
+    if (record == NULL) {
+        return -ENOMEM;
+    }
+    record->time_us = fact->time_us;
+    record->client = fact->client;
+    memcpy(record_answer(record), fact->extra.data, fact->extra.len);
+    return 0;
+}
+
 int feed_frame(struct feed *feed, struct outlet *outlet, const uint8_t *frame, size_t len,
                int64_t receipt_us)
 {
@@ -304,6 +323,9 @@ int feed_frame(struct feed *feed, struct outlet *outlet, const uint8_t *frame, s
     take_tally(&feed->tally, kind, &fact, receipt_us, outlet->answer);
     if (err == 0 && (kind == FACT_ANSWER || kind == FACT_ASKED)) {
         err = add_answer(feed, outlet, kind, &fact, outlet->answer);
+        if (err == 0 && fact.extra.len > 0) {
+            err = add_hint(feed, outlet, &fact);
+        }
     }
     if (err != 0) {
         return err;

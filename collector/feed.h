@@ -16,6 +16,7 @@
 #include "base/err.h"
 #include "collector/batch.h"
 #include "collector/facts.h"
+#include "collector/hints.h"
 #include "proto/answer.h"
 
 /* Identities told apart in one feed; frames of further ones are filed under the last. */
@@ -79,6 +80,7 @@ struct feed {
     size_t fallback_len;
     const char *fallback;
     bool flows;
+    struct hints *hints; /* NULL until the first one comes */
 };
 
 struct feed_options {

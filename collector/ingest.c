@@ -6,8 +6,6 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "collector/apply.h"
-
 #define READ_BYTES (256 * 1024)
 
 struct ingest {
@@ -39,7 +37,7 @@ int ingest_new(struct ingest **out, struct store *store, ingest_progress_fn prog
     if (ingest == NULL) {
         return -ENOMEM;
     }
-    applier_init(&ingest->applier, store);
+    applier_init(&ingest->applier, store, NULL);
     ingest->outlet.flush = flush_outlet;
     ingest->outlet.ctx = ingest;
     ingest->outlet.batch = batch_new();
@@ -52,6 +50,11 @@ int ingest_new(struct ingest **out, struct store *store, ingest_progress_fn prog
     }
     *out = ingest;
     return 0;
+}
+
+void ingest_keep_owners(struct ingest *ingest, const struct owner_keeper *owners)
+{
+    ingest->applier.owners = owners;
 }
 
 void ingest_free(struct ingest **out)

@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "collector/apply.h"
 #include "collector/capture.h"
 #include "collector/flowlog.h"
 #include "store/store.h"
@@ -25,6 +26,9 @@ int ingest_new(struct ingest **ingest, struct store *store, ingest_progress_fn p
                void *progress_ctx);
 /* Frees; what was not finished is not committed. *ingest may be NULL. */
 void ingest_free(struct ingest **ingest);
+
+/* From now on hints at owners go to `owners` (borrowed), which is asked before each commit. */
+void ingest_keep_owners(struct ingest *ingest, const struct owner_keeper *owners);
 
 /* Where the octets of a capture come from. */
 struct ingest_bytes {

@@ -44,6 +44,7 @@ struct writer {
     uint64_t committed; /* ... committed */
     int err;
     bool refused; /* somebody was told that there is no room */
+    bool touched; /* owners have changed */
     bool stopping;
 
     /* the thread's own */
@@ -160,6 +161,16 @@ uint64_t writer_hand_over(struct writer *writer, struct batch *batch, bool urgen
     return number;
 }
 
+void writer_touch(struct writer *writer)
+{
+    pthread_mutex_lock(&writer->lock);
+    if (!writer->touched) {
+        writer->touched = true;
+        pthread_cond_signal(&writer->work);
+    }
+    pthread_mutex_unlock(&writer->lock);
+}
+
 uint64_t writer_committed(struct writer *writer)
 {
     pthread_mutex_lock(&writer->lock);
@@ -260,13 +271,20 @@ static void do_what_is_due(struct writer *writer)
     }
 }
 
+static void note_dirty(struct writer *writer)
+{
+    if (writer->dirty_since_us == 0 && writer->applier.dirty) {
+        writer->dirty_since_us = clock_monotonic_us();
+    }
+}
+
 /* The next batch, or NULL when something else is due or, with *stop set, nothing ever comes. */
 static struct batch *next_batch(struct writer *writer, bool *stop)
 {
     struct timespec until = timespec_of(next_due_us(writer));
     pthread_mutex_lock(&writer->lock);
     int err = 0;
-    while (writer->first == NULL && !writer->stopping && err == 0) {
+    while (writer->first == NULL && !writer->stopping && !writer->touched && err == 0) {
         err = pthread_cond_timedwait(&writer->work, &writer->lock, &until);
     }
     struct batch *batch = writer->first;
@@ -274,16 +292,20 @@ static struct batch *next_batch(struct writer *writer, bool *stop)
         writer->first = batch->next;
     }
     *stop = batch == NULL && writer->stopping;
+    bool touched = writer->touched;
+    writer->touched = false;
     pthread_mutex_unlock(&writer->lock);
+    if (touched) {
+        writer->applier.dirty = true;
+        note_dirty(writer);
+    }
     return batch;
 }
 
 static void apply(struct writer *writer, struct batch *batch)
 {
     applier_apply(&writer->applier, batch);
-    if (writer->dirty_since_us == 0 && writer->applier.dirty) {
-        writer->dirty_since_us = clock_monotonic_us();
-    }
+    note_dirty(writer);
     pthread_mutex_lock(&writer->lock);
     writer->applied = batch->number;
     put_back(writer, batch);
@@ -371,7 +393,7 @@ int writer_new(struct writer **out, const struct writer_options *options)
     writer->committed_us = clock_monotonic_us() - URGENT_EVERY_US;
     /* The first commit says that a writer is there, even if nothing ever comes. */
     writer->dirty_since_us = clock_monotonic_us();
-    applier_init(&writer->applier, options->store);
+    applier_init(&writer->applier, options->store, options->owners);
     init_locks(writer);
     int err =
         allocate(writer, options->queue_bytes != 0 ? options->queue_bytes : QUEUE_BYTES_DEFAULT);

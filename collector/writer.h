@@ -20,6 +20,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "collector/apply.h"
 #include "collector/batch.h"
 #include "store/store.h"
 
@@ -31,6 +32,7 @@ struct writer_options {
     int64_t retention_us; /* 0: nothing is ever dropped */
     int64_t commit_us;    /* longest wait of a record for its commit to begin; 0: 1 s */
     int64_t heartbeat_us; /* 0: 5 s */
+    const struct owner_keeper *owners; /* borrowed; may be NULL */
     /* Called after each commit, and once when there is room again after writer_has_room was false.
      * Must not block. May be NULL. */
     void (*notify)(void *ctx);
@@ -56,6 +58,9 @@ struct batch *writer_take(struct writer *writer);
 uint64_t writer_hand_over(struct writer *writer, struct batch *batch, bool urgent);
 /* Gives a batch back unused. NULL is fine. */
 void writer_give_back(struct writer *writer, struct batch *batch);
+
+/* The keeper of owners has something to save: a commit follows as it does a record. */
+void writer_touch(struct writer *writer);
 
 /* The number up to which every batch is committed (or lost: the commit failed). */
 uint64_t writer_committed(struct writer *writer);

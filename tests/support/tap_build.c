@@ -58,6 +58,7 @@ void tap_build(struct buf *out, const struct tap *tap)
     frame.message = &message;
     set_text(&frame.identity, &frame.has_identity, tap->identity);
     set_text(&frame.version, &frame.has_version, tap->version);
+    set_text(&frame.extra, &frame.has_extra, tap->extra);
     message.type =
         tap->type != 0 ? (Dnstap__Message__Type)tap->type : DNSTAP__MESSAGE__TYPE__CLIENT_RESPONSE;
     set_client(&message, tap->client, &client);

@@ -19,6 +19,7 @@ struct tap {
     uint32_t type;        /* 0: CLIENT_RESPONSE */
     const char *identity; /* NULL: absent */
     const char *version;
+    const char *extra;
     const char *client;       /* NULL: absent */
     int64_t query_time_us;    /* 0: absent */
     int64_t response_time_us; /* 0: absent */

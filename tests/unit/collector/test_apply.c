@@ -7,6 +7,7 @@
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -32,7 +33,7 @@ static void index_open(struct index *index)
     index->store = fixture_open(index->dir, STORE_WRITE);
     index->batch = batch_new();
     assert_non_null(index->batch);
-    applier_init(&index->applier, index->store);
+    applier_init(&index->applier, index->store, NULL);
     index->stream = stream_new(&(struct stream){.kind = STREAM_LIVE,
                                                 .cluster = "default",
                                                 .peer = "unix:/run/dnstap.sock",
@@ -329,12 +330,81 @@ static void answers_the_store_cannot_even_take_are_a_loss_too(void **state)
     index_close(&index);
 }
 
+struct kept {
+    char hint[64];
+    size_t saves;
+};
+
+static void keep_hint(void *ctx, const char *cluster, const struct addr *client, int64_t time_us,
+                      const char *pod, size_t len)
+{
+    struct kept *kept = ctx;
+    snprintf(kept->hint, sizeof(kept->hint), "%s .%d %d %.*s", cluster, client->b[15],
+             (int)(time_us - NOW), (int)len, pod);
+}
+
+/* What is given to the store here is in the commit that follows. */
+static void save(void *ctx, struct store *store)
+{
+    struct kept *kept = ctx;
+    struct addr addr = fixture_addr("192.0.2.7");
+    const struct store_owner owner = {.id = ++kept->saves,
+                                      .cluster = "default",
+                                      .namespace = "shop",
+                                      .name = "cart-1",
+                                      .uid = "",
+                                      .workload_kind = "",
+                                      .workload = "",
+                                      .node = "",
+                                      .labels = "",
+                                      .to_us = INT64_MAX,
+                                      .address_count = 1,
+                                      .addresses = &addr};
+    assert_int_equal(store_owner(store, &owner), 0);
+}
+
+static bool count_owner(void *ctx, const struct store_owner *owner)
+{
+    assert_string_equal(owner->name, "cart-1");
+    ++*(size_t *)ctx;
+    return true;
+}
+
+static void hints_go_to_the_keeper_of_owners_who_saves_before_each_commit(void **state)
+{
+    (void)state;
+    struct index index;
+    struct kept kept = {0};
+    size_t owners = 0;
+    const struct owner_keeper keeper = {&kept, keep_hint, save};
+    index_open(&index);
+    for (int with = 0; with < 2; with++) {
+        struct record *record = batch_add(index.batch, RECORD_HINT, index.stream, 11);
+        record->time_us = NOW + 5;
+        record->client = fixture_addr("192.0.2.7");
+        memcpy(record_answer(record), "shop/cart-1", 11);
+        applier_apply(&index.applier, index.batch);
+        assert_string_equal(kept.hint, with ? "default .7 5 shop/cart-1" : "");
+        assert_int_equal(applier_commit(&index.applier), 0);
+        index.applier.owners = &keeper;
+    }
+    struct store_view *view = view_of(index.store);
+    assert_int_equal(store_owners(view, 0, count_owner, &owners), 0);
+    assert_int_equal(owners, 1);
+    assert_int_equal(kept.saves, 1);
+    store_view_free(&view);
+    put_end(&index, STREAM_CUT);
+    applier_apply(&index.applier, index.batch);
+    index_close(&index);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_a_batch_holds_is_in_the_index_after_the_commit),
         cmocka_unit_test(a_capture_covers_what_its_record_says),
         cmocka_unit_test(what_came_in_unusable_frames_is_blind_though_the_sender_is_there),
+        cmocka_unit_test(hints_go_to_the_keeper_of_owners_who_saves_before_each_commit),
         cmocka_unit_test(tallies_add_up_and_go_with_their_stream),
         cmocka_unit_test(a_failed_commit_is_a_loss_and_the_next_one_succeeds),
         cmocka_unit_test(answers_the_store_cannot_even_take_are_a_loss_too),

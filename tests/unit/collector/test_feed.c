@@ -60,6 +60,11 @@ static void show(struct sink *sink, const struct record *record)
         buf_printf(text, "COVERS(%" PRId64 ",%" PRId64 ")", record->time_us - NOW,
                    record->to_us - NOW);
         break;
+    case RECORD_HINT:
+        buf_printf(text, "HINT(.%d,%.*s,%" PRId64 ")", record->client.b[15],
+                   (int)record->answer_len, (const char *)record_answer((struct record *)record),
+                   record->time_us - NOW);
+        break;
     case RECORD_LOST:
         buf_printf(text, "LOST(%" PRId64 ",%" PRId64 ",%" PRIu64 ")", record->time_us - NOW,
                    record->to_us - NOW, record->count);
@@ -484,6 +489,42 @@ static void without_a_batch_a_frame_is_refused_and_the_feed_goes_on_after(void *
     sink_free(sink);
 }
 
+static void give_extra(struct feed *feed, struct sink *sink, const char *client, const char *extra,
+                       const char *lines, int64_t time_us)
+{
+    struct buf frame = {0};
+    tap_build(&frame, &(struct tap){.identity = "dns-1",
+                                    .client = client,
+                                    .extra = extra,
+                                    .response_time_us = time_us,
+                                    .lines = lines});
+    feed_frame(feed, &sink->outlet, (const uint8_t *)frame.data, frame.len, NOW);
+    buf_fini(&frame);
+}
+
+static void whose_address_it_is_is_passed_on_when_it_changes(void **state)
+{
+    (void)state;
+    static const char ASKED[] = "QD example.com IN A";
+    struct sink *sink = sink_new();
+    struct feed feed = feed_of(STREAM_LIVE);
+    give_extra(&feed, sink, "192.0.2.9", "shop/cart-1", ASKED, NOW);
+    give_extra(&feed, sink, "192.0.2.9", "shop/cart-1", ASKED, NOW + 1);
+    expect(sink, "BEGIN(dns-1@0) ASKED HINT(.9,shop/cart-1,0) ASKED");
+    give_extra(&feed, sink, "192.0.2.8", "shop/cart-1",
+               "QD example.com IN A\nAN example.com 60 IN A 198.51.100.1", NOW + 2);
+    give_extra(&feed, sink, "192.0.2.9", "shop/cart-2", ASKED, NOW + 3);
+    expect(sink, "ANSWER HINT(.8,shop/cart-1,2) ASKED HINT(.9,shop/cart-2,3)");
+    /* What is no pod says nothing, nor does a message that is not kept. */
+    give_extra(&feed, sink, "192.0.2.9", "-/-", ASKED, NOW + 4);
+    give_extra(&feed, sink, "192.0.2.9", "", ASKED, NOW + 5);
+    give_extra(&feed, sink, "192.0.2.9", "shop/cart-3", NULL, NOW + 6);
+    feed_end(&feed, &sink->outlet, STREAM_STOPPED, 0, 0);
+    expect(sink, "ASKED ASKED END(dns-1,stopped)");
+    feed_fini(&feed);
+    sink_free(sink);
+}
+
 static void any_allocation_may_fail(void **state)
 {
     (void)state;
@@ -527,6 +568,7 @@ int main(void)
         cmocka_unit_test(what_a_sender_sent_is_tallied),
         cmocka_unit_test(batches_follow_one_another_without_losing_a_record),
         cmocka_unit_test(without_a_batch_a_frame_is_refused_and_the_feed_goes_on_after),
+        cmocka_unit_test(whose_address_it_is_is_passed_on_when_it_changes),
         cmocka_unit_test(any_allocation_may_fail),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -152,6 +153,34 @@ static void what_waits_is_committed_within_the_time(void **state)
     assert_true(clock_monotonic_us() - before_us >= US_PER_S);
     assert_int_equal(answers_of(&f, "192.0.2.1"), 1);
     fixture_stop(&f);
+}
+
+static void count_save(void *ctx, struct store *store)
+{
+    (void)store;
+    atomic_fetch_add((atomic_uint *)ctx, 1);
+}
+
+static void a_touch_brings_about_a_commit_though_nothing_was_handed_over(void **state)
+{
+    (void)state;
+    struct fixture fixture;
+    atomic_uint saved = 0;
+    const struct owner_keeper keeper = {&saved, NULL, count_save};
+    fixture_start(&fixture, &(struct writer_options){.commit_us = 1000, .owners = &keeper});
+    while (atomic_load(&saved) == 0) { /* the first commit, which says that a writer is there */
+        usleep(1000);
+    }
+    usleep(50000);
+    assert_int_equal(atomic_load(&saved), 1);
+    writer_touch(fixture.writer);
+    writer_touch(fixture.writer);
+    for (int i = 0; i < 5000 && atomic_load(&saved) == 1; i++) {
+        usleep(1000);
+    }
+    usleep(50000);
+    assert_int_equal(atomic_load(&saved), 2);
+    fixture_stop(&fixture);
 }
 
 static void while_a_sender_is_connected_the_heart_beats(void **state)
@@ -359,6 +388,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_urgent_batch_is_committed_at_once),
         cmocka_unit_test(what_waits_is_committed_within_the_time),
+        cmocka_unit_test(a_touch_brings_about_a_commit_though_nothing_was_handed_over),
         cmocka_unit_test(while_a_sender_is_connected_the_heart_beats),
         cmocka_unit_test(everything_handed_over_before_the_end_is_committed),
         cmocka_unit_test(a_full_queue_says_so_and_tells_when_there_is_room),
