@@ -33,6 +33,7 @@ const struct format *const FORMATS[] = {
     &FORMAT_ANTREA_S3,
     &FORMAT_NETOBSERV,
     &FORMAT_SURICATA,
+    &FORMAT_ZEEK,
     &FORMAT_JOURNAL,
     &FORMAT_LOKI,
     &FORMAT_LOGCLI,

@@ -115,6 +115,7 @@ extern const struct format FORMAT_DOCKER;
 extern const struct format FORMAT_CRI;
 extern const struct format FORMAT_NETOBSERV;
 extern const struct format FORMAT_SURICATA;
+extern const struct format FORMAT_ZEEK;
 extern const struct format FORMAT_SHIPPER;
 
 /* All of them; ends with NULL. */
@@ -137,6 +138,7 @@ enum {
     PATHS_NETOBSERV_EVENT,
     PATHS_SURICATA,
     PATHS_SURICATA_ANSWER,
+    PATHS_ZEEK,
     PATHS_CALICO,
     PATHS_GOLDMANE,
     PATHS_SHIPPER,

@@ -309,7 +309,8 @@ static bool split_cri(struct text line, struct cri *cri)
     cri->line = line;
     return cell_next(&cri->line, ' ', 0, &cri->time) && cell_next(&cri->line, ' ', 0, &stream) &&
            cell_next(&cri->line, ' ', 0, &cri->tags) && cri->time.len >= 20 &&
-           cri->time.data[10] == 'T' && (text_is(stream, "stdout") || text_is(stream, "stderr")) &&
+           cri->time.data[0] >= '0' && cri->time.data[0] <= '9' && cri->time.data[10] == 'T' &&
+           (text_is(stream, "stdout") || text_is(stream, "stderr")) &&
            (text_is(cri->tags, "F") || text_is(cri->tags, "P") || text_begins(cri->tags, "F:") ||
             text_begins(cri->tags, "P:"));
 }

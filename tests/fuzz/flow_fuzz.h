@@ -134,3 +134,31 @@ static inline void flow_fuzz_line(struct flow_fuzz *fuzz, const struct format *f
         arena_reset(&fuzz->arena);
     }
 }
+
+/* The same for all lines of a text in a format with columns, of which some are headers. */
+static inline void flow_fuzz_lines(struct flow_fuzz *fuzz, const struct format *format,
+                                   const char *text, size_t size)
+{
+    struct layout_builder builder;
+    struct layout *layout = NULL;
+    layout_builder_init(&builder, format->columns, NULL, NULL, 0);
+    for (const char *at = text, *end = text + size; at < end;) {
+        const char *stop = memchr(at, '\n', (size_t)(end - at));
+        struct text line = {at, (size_t)((stop != NULL ? stop : end) - at)};
+        at = stop != NULL ? stop + 1 : end;
+        if (format->columns->header(&builder, line)) {
+            continue;
+        }
+        if (builder.changed) {
+            layout_drop(&layout);
+            if (layout_make(&builder, &layout) != 0) {
+                fuzz_fail("no memory");
+            }
+        }
+        fuzz->parser->layout = layout;
+        flow_fuzz_line(fuzz, format, line.data, line.len);
+    }
+    fuzz->parser->layout = NULL;
+    layout_drop(&layout);
+    layout_builder_fini(&builder);
+}
