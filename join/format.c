@@ -18,8 +18,10 @@ enum { WRAPPERS_MAX = 3 };
 /* A line is taken for a format from this score on. */
 enum { SCORE_MIN = 25 };
 
-/* From here on no other format claims the line: a line in a wrapper, where anything may be logged,
- * is taken for a format only then, and the other formats need not be tried. */
+/* In a wrapper anything may be logged, so a line there must look more like the format. */
+enum { SCORE_INNER = 50 };
+
+/* From here on no other format claims the line: they need not be tried. */
 enum { SCORE_SURE = 80 };
 
 /* clang-format off */
@@ -152,7 +154,7 @@ enum parsed parse_inner(struct parser *parser, struct text line, const struct ou
     /* What is in one wrapper is mostly of one format. */
     const struct format *format = parser->inner;
     if (format == NULL || format->score(parser, line) < SCORE_SURE) {
-        format = best_format(parser, line, SCORE_SURE);
+        format = best_format(parser, line, SCORE_INNER);
     }
     if (format == NULL) {
         return parse_skip(record, SKIP_NOT_A_FLOW);

@@ -172,7 +172,7 @@ int parser_parse(struct parser *parser, const struct format *format, bool only, 
 
 /* ---- For the formats. ---- */
 
-/* Parses a wrapped line as whatever it is; one that is surely of no format is not a flow. */
+/* Parses a wrapped line as whatever it is; one that does not look like any is not a flow. */
 enum parsed parse_inner(struct parser *parser, struct text line, const struct outer *outer,
                         struct flow_record *record);
 /* Marks the record bad. `format` is a message that names the field. */

@@ -197,6 +197,10 @@ static unsigned score(struct parser *parser, struct text line)
         return 0;
     }
     bool timed = syslog_peel(line, &civil, parser->year_near_us, &head);
+    /* Not a host, but what FORMAT_CRI has there. */
+    if (text_is(head.host, "stdout") || text_is(head.host, "stderr")) {
+        return 0;
+    }
     if (split(head.message, &parts)) {
         return 95;
     }
