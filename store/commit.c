@@ -437,8 +437,12 @@ int store_commit(struct store *store, int64_t alive_us, struct why *why)
     int64_t begin_us = clock_monotonic_us();
     int failed = 0;
     for (size_t i = 0; i < WRITING_MAX; i++) {
-        int err = store->writing[i].window != NULL ? writing_commit(store, &store->writing[i]) : 0;
+        struct window *window = store->writing[i].window;
+        int err = window != NULL ? writing_commit(store, &store->writing[i]) : 0;
         failed = err != 0 ? err : failed;
+        if (window != NULL && err == 0) {
+            state_day(store->state, window->start_us, false);
+        }
     }
     /* A loss covers its span whichever window failed, so the streams may move on. */
     int err = state_commit(store->state, alive_us, true);

@@ -212,6 +212,33 @@ static int64_t first_watched(const struct listened *listened, size_t count, uint
     return to_us;
 }
 
+/* Why the answers of a day that had some are not there; NULL if they are. */
+static const char *day_gone(const struct store_view *view, const struct day_row *day)
+{
+    for (size_t i = 0; i < view->window_count; i++) {
+        if (view->windows[i].window->start_us == day->start_us) {
+            return NULL;
+        }
+    }
+    return day->dropped != 0 ? "dropped" : "missing";
+}
+
+/* The first day from number `*at` on within the span whose answers are gone; NULL if there is none.
+ */
+static const struct day_row *next_gone(const struct store_view *view, int64_t from_us,
+                                       int64_t to_us, size_t *at)
+{
+    const struct state_copy *state = &view->state;
+    for (; *at < state->day_count; ++*at) {
+        const struct day_row *day = &state->days[*at];
+        if (day->start_us + WINDOW_US > from_us && day->start_us <= to_us &&
+            day_gone(view, day) != NULL) {
+            return day;
+        }
+    }
+    return NULL;
+}
+
 static uint32_t needed(const struct store_view *view)
 {
     return view->state.expected > 0 ? view->state.expected : 1;
@@ -228,6 +255,10 @@ enum store_cover store_cover(struct store_view *view, const char *cluster, int64
         if (view->gaps[i].to_us >= from_us && concerns(view->gaps[i].cluster, cluster)) {
             return COVER_GAP;
         }
+    }
+    size_t at = 0;
+    if (next_gone(view, from_us, to_us, &at) != NULL) {
+        return COVER_GAP;
     }
     int64_t unwatched_us =
         first_unwatched(view->listened, watch.count, needed(view), from_us, to_us);
@@ -300,6 +331,19 @@ static size_t add_unwatched(struct store_view *view, size_t listened, const char
     return count;
 }
 
+/* Adds the days whose answers are gone. */
+static size_t add_gone(struct store_view *view, const char *cluster, int64_t from_us, int64_t to_us,
+                       struct gap *gaps)
+{
+    const struct day_row *day;
+    size_t count = 0;
+    for (size_t at = 0; (day = next_gone(view, from_us, to_us, &at)) != NULL; at++) {
+        gaps[count++] = (struct gap){
+            day->start_us, day->start_us + WINDOW_US, cluster, "", day_gone(view, day), 0};
+    }
+    return count;
+}
+
 int store_blinds(struct store_view *view, const char *cluster, int64_t from_us, int64_t to_us,
                  int64_t now_us, store_blind_fn fn, void *ctx)
 {
@@ -308,11 +352,13 @@ int store_blinds(struct store_view *view, const char *cluster, int64_t from_us, 
     if (!watch.known) {
         return 0;
     }
-    struct gap *gaps = calloc(view->gap_count + 2 * watch.count + 2, sizeof(*gaps));
+    struct gap *gaps =
+        calloc(view->gap_count + 2 * watch.count + view->state.day_count + 2, sizeof(*gaps));
     if (gaps == NULL) {
         return -ENOMEM;
     }
     size_t count = add_unwatched(view, watch.count, cluster, from_us, end_us, gaps);
+    count += add_gone(view, cluster, from_us, end_us, gaps + count);
     for (size_t i = 0; i < view->gap_count; i++) {
         const struct gap *gap = &view->gaps[i];
         if (gap->to_us >= from_us && gap->from_us <= end_us && concerns(gap->cluster, cluster)) {

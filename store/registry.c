@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -124,8 +125,15 @@ static bool is_open(const struct registry *registry, int64_t start_us, uint32_t 
 static int open_found(struct store *store, int64_t start_us, uint32_t serial, struct why *why)
 {
     char path[4096];
+    struct stat st;
     struct window *window;
     registry_path(store, start_us, serial, path);
+    /* A writer would make a new window of it, which seems to hold all of its day. */
+    if (store->mode == STORE_WRITE && stat(path, &st) == 0 && st.st_size == 0 &&
+        state_expects_day(store->state, start_us)) {
+        return why_set(why, W_EDAMAGED,
+                       "%s is damaged: it is empty; move it away to go on without it", path);
+    }
     int err = window_open(&window, path, start_us, serial, store->mode == STORE_WRITE, why);
     if (err == -ENOENT) {
         return 0;

@@ -18,7 +18,7 @@
 /* Address space. Owners take up to 512 MiB of it, twice where readers hold on to what was. */
 #define STATE_MAP_BYTES (UINT64_C(4) << 30)
 
-enum { DB_HEAD, DB_STREAMS, DB_LOSSES, DB_TALLIES, DB_OWNERS, DB_OWNER_IDS, STATE_DBS };
+enum { DB_HEAD, DB_STREAMS, DB_LOSSES, DB_TALLIES, DB_OWNERS, DB_OWNER_IDS, DB_DAYS, STATE_DBS };
 /* Made by later versions than the first; an index that has none is read without. */
 enum { DB_OPTIONAL = DB_TALLIES };
 
@@ -48,6 +48,7 @@ struct state {
     bool missing[STATE_DBS]; /* not in an index of an earlier version; only when reading */
     bool writable;
     struct state_head head;
+    struct days days; /* when writing */
     struct open_stream *streams;
     size_t stream_count;
     size_t stream_cap;
@@ -90,8 +91,8 @@ static int load_head(struct state *state, MDB_txn *txn, const char *path, struct
 
 static int open_tables(struct state *state, const char *path, struct why *why)
 {
-    static const char *const NAMES[STATE_DBS] = {"head",    "streams", "losses",
-                                                 "tallies", "owners",  "owner_ids"};
+    static const char *const NAMES[STATE_DBS] = {"head",   "streams",   "losses", "tallies",
+                                                 "owners", "owner_ids", "days"};
     MDB_txn *txn;
     int err = env_err(mdb_txn_begin(state->env, NULL, state->writable ? 0 : MDB_RDONLY, &txn));
     if (err != 0) {
@@ -110,6 +111,10 @@ static int open_tables(struct state *state, const char *path, struct why *why)
         err = err == ENV_NOTFOUND ? -ENOENT : err;
     }
     err = err == 0 ? load_head(state, txn, path, why) : err;
+    if (err == 0 && state->writable) {
+        err = days_load(&state->days, txn, state->db[DB_DAYS]);
+        why_set(err != 0 ? why : NULL, err, "%s: %s", path, err_str(err));
+    }
     if (err != 0) {
         mdb_txn_abort(txn);
         return err;
@@ -158,6 +163,7 @@ void state_copy_fini(struct state_copy *copy)
 {
     free(copy->streams);
     free(copy->losses);
+    free(copy->days);
     *copy = (struct state_copy){0};
 }
 
@@ -206,6 +212,10 @@ static int copy_all(struct state *state, MDB_txn *txn, struct state_copy *copy)
     copy->alive_us = head.alive_us;
     err = copy_table(txn, state->db[DB_STREAMS], sizeof(*copy->streams), (void **)&copy->streams,
                      &copy->stream_count);
+    if (err == 0 && !state->missing[DB_DAYS]) {
+        err = copy_table(txn, state->db[DB_DAYS], sizeof(*copy->days), (void **)&copy->days,
+                         &copy->day_count);
+    }
     return err != 0 ? err
                     : copy_table(txn, state->db[DB_LOSSES], sizeof(*copy->losses),
                                  (void **)&copy->losses, &copy->loss_count);
@@ -546,6 +556,16 @@ static int forget_old(struct state *state, MDB_txn *txn)
                                   sizeof(struct state_loss), loss_ended_us);
 }
 
+void state_day(struct state *state, int64_t start_us, bool dropped)
+{
+    days_mark(&state->days, start_us, dropped);
+}
+
+bool state_expects_day(const struct state *state, int64_t start_us)
+{
+    return days_expected(&state->days, start_us);
+}
+
 static int put_owners(struct state *state, MDB_txn *txn, int64_t alive_us)
 {
     const struct owner_tables tables = {
@@ -607,6 +627,7 @@ static void settle(struct state *state, bool windows_ok)
     }
     state->loss_count = 0;
     buf_reset(&state->owners);
+    days_settle(&state->days);
     state->forget_us = 0;
 }
 
@@ -621,6 +642,7 @@ int state_commit(struct state *state, int64_t alive_us, bool windows_ok)
     err = err == 0 ? put_tallies(state, txn) : err;
     err = err == 0 ? put_losses(state, txn) : err;
     err = err == 0 ? put_owners(state, txn, alive_us) : err;
+    err = err == 0 ? days_put(&state->days, txn, state->db[DB_DAYS]) : err;
     bool forget = err == 0 && (state->forget_us != 0 || too_many_streams(state, txn));
     err = forget ? forget_old(state, txn) : err;
     err = err == 0 ? put_head(state, txn, alive_us) : err;

@@ -10,7 +10,8 @@
  *   - after a stream that was cut, until a later one of the same identity is heard, at most an hour
  *     (after which it is no longer expected) ("cut");
  *   - fewer streams than expected, where a number is set ("too-few-senders");
- *   - a loss ("disk-full", "unusable-frames", ...).
+ *   - a loss ("disk-full", "unusable-frames", ...);
+ *   - a day whose window is gone ("dropped" by age, "missing" otherwise).
  *
  * Threads: a struct state may be read by many (state_read copies); the writer thread alone changes
  * it.
@@ -22,6 +23,7 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "store/days.h"
 #include "store/store.h"
 
 struct state;
@@ -61,6 +63,8 @@ struct state_copy {
     size_t stream_count;
     struct state_loss *losses; /* by time of writing */
     size_t loss_count;
+    struct day_row *days; /* by time */
+    size_t day_count;
     uint32_t expected;
     int64_t alive_us;
     uint64_t txn; /* changes with every commit */
@@ -89,6 +93,10 @@ void state_end(struct state *state, uint32_t number, enum store_stream_end end);
 void state_covers(struct state *state, uint32_t number, int64_t from_us, int64_t to_us);
 void state_loss(struct state *state, const char *cluster, int64_t from_us, int64_t to_us,
                 uint64_t count, const char *reason);
+/* Something of that day is committed with the next state_commit, or its window was dropped. */
+void state_day(struct state *state, int64_t start_us, bool dropped);
+/* Was something of that day committed that was not dropped by age? */
+bool state_expects_day(const struct state *state, int64_t start_us);
 void state_expect(struct state *state, uint32_t expected);
 /* As store_owner. */
 int state_owner(struct state *state, const struct store_owner *owner);

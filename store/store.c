@@ -295,6 +295,7 @@ int store_retain(struct store *store, int64_t now_us, int64_t retention_us)
     for (size_t i = store->registry.count; i > 0; i--) {
         struct window *window = store->registry.windows[i - 1];
         if (window->start_us + WINDOW_US <= keep_us) {
+            state_day(store->state, window->start_us, true);
             drop_window(store, window);
             dropped++;
         }

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -345,6 +346,121 @@ static void a_partial_stream_covers_nothing_and_opens_no_gap(void **state)
     fixture_remove(dir);
 }
 
+/* ---- Days whose answers are gone ---- */
+
+#define DAY US_PER_DAY
+
+/* An index of three days, T to T + 3 d, watched throughout. */
+static struct store *three_days(char dir[64])
+{
+    fixture_dir(dir);
+    struct store *store = fixture_open(dir, STORE_WRITE);
+    uint32_t number = store_stream_begin(store, STREAM_LIVE, store_cluster(store, "default"),
+                                         (const uint8_t *)"dns-1", 5, NULL, 0, "unix:x", T);
+    for (int day = 0; day < 3; day++) {
+        int64_t time_us = T + day * DAY + 100 * S;
+        assert_int_equal(fixture_put(store, "default", "192.0.2.7", time_us, 60, "a.example", "",
+                                     "198.51.100.9"),
+                         0);
+        store_stream_heard(store, number, time_us);
+    }
+    store_stream_heard(store, number, T + 3 * DAY - S);
+    assert_int_equal(store_commit(store, T + 3 * DAY - S, NULL), 0);
+    return store;
+}
+
+static enum store_cover cover_of_day(struct store *store, int day)
+{
+    struct store_view *view;
+    assert_int_equal(store_view_new(store, &view), 0);
+    enum store_cover cover = store_cover(view, "default", T + day * DAY + 10 * S,
+                                         T + day * DAY + 20 * S, T + 3 * DAY, 60 * S);
+    store_view_free(&view);
+    return cover;
+}
+
+static void blinds_of(struct store *store, char *text)
+{
+    struct store_view *view;
+    text[0] = '\0';
+    assert_int_equal(store_view_new(store, &view), 0);
+    assert_int_equal(
+        store_blinds(view, "default", T + S, T + 3 * DAY - 2 * S, T + 3 * DAY, print_blind, text),
+        0);
+    store_view_free(&view);
+}
+
+/* The path of the window of a day; the fixture's serials begin at 1. */
+static void window_path(const char *dir, int day, char *path, size_t room)
+{
+    char date[TIME_TEXT_MAX];
+    time_print(T + day * DAY, date);
+    snprintf(path, room, "%s/windows/%.4s%.2s%.2s-%08d.mdb", dir, date, date + 5, date + 8,
+             day + 1);
+}
+
+static void a_day_that_was_dropped_is_blind(void **state)
+{
+    (void)state;
+    char dir[64], blinds[400];
+    struct store *store = three_days(dir);
+    assert_int_equal(cover_of_day(store, 0), COVER_WHOLE);
+    assert_int_equal(store_retain(store, T + 3 * DAY, 2 * DAY), 1);
+    assert_int_equal(store_commit(store, T + 3 * DAY - S, NULL), 0);
+    assert_int_equal(cover_of_day(store, 0), COVER_GAP);
+    assert_int_equal(cover_of_day(store, 1), COVER_WHOLE);
+    blinds_of(store, blinds);
+    assert_string_equal(blinds, "0-86400  dropped; ");
+    /* And stays so when the index is opened again. */
+    store_close(&store);
+    store = fixture_open(dir, STORE_READ);
+    assert_int_equal(cover_of_day(store, 0), COVER_GAP);
+    assert_int_equal(cover_of_day(store, 2), COVER_WHOLE);
+    store_close(&store);
+    fixture_remove(dir);
+}
+
+static void a_day_whose_file_is_gone_is_blind(void **state)
+{
+    (void)state;
+    char dir[64], blinds[400], path[256];
+    struct store *store = three_days(dir);
+    store_close(&store);
+    window_path(dir, 1, path, sizeof(path));
+    assert_int_equal(unlink(path), 0);
+    for (int writing = 0; writing < 2; writing++) {
+        store = fixture_open(dir, writing ? STORE_WRITE : STORE_READ);
+        assert_int_equal(cover_of_day(store, 0), COVER_WHOLE);
+        assert_int_equal(cover_of_day(store, 1), COVER_GAP);
+        blinds_of(store, blinds);
+        assert_non_null(strstr(blinds, "86400-172800  missing; "));
+        store_close(&store);
+    }
+    fixture_remove(dir);
+}
+
+static void an_empty_file_is_no_day_without_answers(void **state)
+{
+    (void)state;
+    char dir[64], path[256];
+    struct store *store = three_days(dir);
+    struct why why = {""};
+    store_close(&store);
+    window_path(dir, 1, path, sizeof(path));
+    assert_int_equal(truncate(path, 0), 0);
+    store = fixture_open(dir, STORE_READ);
+    assert_int_equal(cover_of_day(store, 1), COVER_GAP);
+    store_close(&store);
+    /* A writer would fill it anew. */
+    assert_int_equal(store_open(&store, dir, STORE_WRITE, NULL, &why), W_EDAMAGED);
+    assert_non_null(strstr(why.text, "it is empty"));
+    assert_int_equal(unlink(path), 0);
+    store = fixture_open(dir, STORE_WRITE);
+    assert_int_equal(cover_of_day(store, 1), COVER_GAP);
+    store_close(&store);
+    fixture_remove(dir);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -353,6 +469,9 @@ int main(void)
         cmocka_unit_test(streams_that_come_and_go_do_not_fill_the_table_between_two_retentions),
         cmocka_unit_test(the_user_may_say_what_a_capture_covers),
         cmocka_unit_test(a_partial_stream_covers_nothing_and_opens_no_gap),
+        cmocka_unit_test(a_day_that_was_dropped_is_blind),
+        cmocka_unit_test(a_day_whose_file_is_gone_is_blind),
+        cmocka_unit_test(an_empty_file_is_no_day_without_answers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
