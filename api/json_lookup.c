@@ -8,7 +8,7 @@
 void json_lookup(struct buf *buf, const struct attribution *attribution)
 {
     const struct name *domain = attribution_domain(attribution);
-    attribution_json(buf, attribution);
+    attribution_full_json(buf, attribution);
     if (buf->err != 0) {
         return;
     }

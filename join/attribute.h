@@ -126,3 +126,7 @@ const struct name *attribution_domain(const struct attribution *attribution);
 
 /* The "attribution" object of DESIGN section 5 as JSON. */
 void attribution_json(struct buf *buf, const struct attribution *attribution);
+/* The same with `"source":{"k8s":{…}}` where the owner is known, and `"destination":{"kind":…,
+ * "k8s":{…}}` where the destination is a pod, service or node: for where no flow is written around
+ * it. */
+void attribution_full_json(struct buf *buf, const struct attribution *attribution);

@@ -86,3 +86,47 @@ void attribution_json(struct buf *buf, const struct attribution *attribution)
     buf_int(buf, attribution->left_out);
     buf_char(buf, '}');
 }
+
+/* `"k8s":{…}` */
+static void put_party(struct buf *buf, const struct party *party)
+{
+    const struct {
+        const char *key;
+        struct text text;
+    } members[] = {
+        {"namespace", party->namespace}, {"pod", party->pod},   {"service", party->service},
+        {"workload", party->workload},   {"node", party->node},
+    };
+    const char *comma = "";
+    buf_str(buf, "\"k8s\":{");
+    for (size_t i = 0; i < sizeof(members) / sizeof(members[0]); i++) {
+        if (members[i].text.len > 0) {
+            buf_str(buf, comma);
+            buf_json_key(buf, members[i].key);
+            buf_json_str(buf, members[i].text.data, members[i].text.len);
+            comma = ",";
+        }
+    }
+    buf_char(buf, '}');
+}
+
+void attribution_full_json(struct buf *buf, const struct attribution *attribution)
+{
+    const char *kind = party_kind_name(attribution->destination.kind);
+    attribution_json(buf, attribution);
+    if (buf->err != 0) {
+        return;
+    }
+    buf->len--; /* the closing brace: the object goes on */
+    if (attribution->owner_known) {
+        buf_str(buf, ",\"source\":{");
+        put_party(buf, &attribution->source);
+        buf_char(buf, '}');
+    }
+    if (kind != NULL) {
+        buf_printf(buf, ",\"destination\":{\"kind\":\"%s\",", kind);
+        put_party(buf, &attribution->destination);
+        buf_char(buf, '}');
+    }
+    buf_char(buf, '}');
+}

@@ -8,9 +8,10 @@
 
 static const char HEAD[] =
     "timestamp,dataset,action,transport,direction,source_ip,source_port,source_cluster,"
-    "source_namespace,source_pod,source_workload,destination_ip,destination_port,"
-    "destination_kind,destination_domain,registered_domain,verdict,reason,ambiguous,age_ms,"
-    "candidates\r\n";
+    "source_namespace,source_pod,source_workload,source_node,destination_ip,destination_port,"
+    "destination_kind,destination_namespace,destination_pod,destination_service,"
+    "destination_workload,destination_node,destination_domain,registered_domain,verdict,reason,"
+    "ambiguous,age_ms,candidates\r\n";
 
 static void begin(struct sink *sink, struct buf *out)
 {
@@ -89,6 +90,8 @@ static void put_flow(struct sink *sink, struct buf *out, const struct flow_recor
     char time[TIME_TEXT_MAX];
     struct text registered;
     struct text domain = sink_domain(sink, attribution, &registered);
+    struct party source = sink_source(flow, attribution);
+    struct party destination = sink_destination(flow, attribution);
     if (flow->start_us != 0) {
         buf_add(out, time, time_print(flow->start_us, time));
     }
@@ -101,11 +104,17 @@ static void put_flow(struct sink *sink, struct buf *out, const struct flow_recor
             flow->source_port);
     put(out, flow->source_id.cluster.len > 0 ? flow->source_id.cluster
                                              : (struct text){cluster, strlen(cluster)});
-    put(out, flow->source_id.namespace);
-    put(out, flow->source_id.pod);
-    put(out, flow->source_id.workload);
+    put(out, source.namespace);
+    put(out, source.pod);
+    put(out, source.workload);
+    put(out, source.node);
     put_end(out, flow, &flow->destination, flow->has_ports, flow->destination_port);
-    put_word(out, flow->has_pair ? flow_kind_name(&flow->destination) : NULL);
+    put_word(out, sink_destination_kind(flow, attribution));
+    put(out, destination.namespace);
+    put(out, destination.pod);
+    put(out, destination.service);
+    put(out, destination.workload);
+    put(out, destination.node);
     put(out, domain);
     put(out, registered);
     put_word(out, verdict_name(attribution->verdict));

@@ -73,24 +73,39 @@ static void put_identity(struct pen *pen, struct buf *out, const char *key, stru
     }
 }
 
+/* The members of "k8s" but the cluster, each with a comma before it. */
+static void put_party(struct pen *pen, struct buf *out, const struct party *party)
+{
+    put_identity(pen, out, ",\"namespace\":", party->namespace);
+    put_identity(pen, out, ",\"pod\":", party->pod);
+    put_identity(pen, out, ",\"service\":", party->service);
+    put_identity(pen, out, ",\"workload\":", party->workload);
+    put_identity(pen, out, ",\"node\":", party->node);
+}
+
+static size_t party_room(const struct party *party)
+{
+    return PEN_TEXT_ROOM(party->namespace.len) + PEN_TEXT_ROOM(party->pod.len) +
+           PEN_TEXT_ROOM(party->service.len) + PEN_TEXT_ROOM(party->workload.len) +
+           PEN_TEXT_ROOM(party->node.len);
+}
+
 static void put_source(struct pen *pen, struct buf *out, const struct flow *flow,
-                       struct text cluster)
+                       const struct party *party, struct text cluster)
 {
     PEN(pen, ",\"source\":{");
     put_end(pen, flow, &flow->source, flow->has_ports && !flow->source_port_unknown,
             flow->source_port);
     PEN(pen, "\"k8s\":{\"cluster\":");
     pen_json(pen, out, cluster);
-    put_identity(pen, out, ",\"namespace\":", flow->source_id.namespace);
-    put_identity(pen, out, ",\"pod\":", flow->source_id.pod);
-    put_identity(pen, out, ",\"workload\":", flow->source_id.workload);
+    put_party(pen, out, party);
     PEN(pen, "}}");
 }
 
 static void put_destination(struct pen *pen, struct buf *out, const struct flow *flow,
-                            struct text domain, struct text registered)
+                            const struct party *party, const char *kind, struct text domain,
+                            struct text registered)
 {
-    const char *kind = flow->has_pair ? flow_kind_name(&flow->destination) : NULL;
     PEN(pen, ",\"destination\":{");
     put_end(pen, flow, &flow->destination, flow->has_ports, flow->destination_port);
     if (domain.data != NULL) {
@@ -108,6 +123,16 @@ static void put_destination(struct pen *pen, struct buf *out, const struct flow 
         pen_str(pen, kind);
         PEN(pen, "\",");
     }
+    if (party->kind != PARTY_UNKNOWN) {
+        PEN(pen, "\"k8s\":{");
+        char *first = pen->at;
+        put_party(pen, out, party);
+        if (pen->at > first) { /* without the first comma */
+            memmove(first, first + 1, (size_t)(pen->at - first - 1));
+            pen->at--;
+        }
+        PEN(pen, "},");
+    }
     if (pen->at[-1] == ',') {
         pen->at--;
     }
@@ -121,15 +146,15 @@ static void put_flow(struct sink *sink, struct buf *out, const struct flow_recor
     struct text cluster = flow->source_id.cluster;
     struct text registered;
     struct text domain = sink_domain(sink, attribution, &registered);
+    struct party source = sink_source(flow, attribution);
+    struct party destination = sink_destination(flow, attribution);
     struct pen pen;
     if (cluster.len == 0) {
         cluster = (struct text){sink->options.cluster, strlen(sink->options.cluster)};
     }
     if (!pen_begin(&pen, out,
-                   FIXED_ROOM + PEN_TEXT_ROOM(cluster.len) +
-                       PEN_TEXT_ROOM(flow->source_id.namespace.len) +
-                       PEN_TEXT_ROOM(flow->source_id.pod.len) +
-                       PEN_TEXT_ROOM(flow->source_id.workload.len) + PEN_TEXT_ROOM(domain.len) +
+                   FIXED_ROOM + PEN_TEXT_ROOM(cluster.len) + party_room(&source) +
+                       party_room(&destination) + PEN_TEXT_ROOM(domain.len) +
                        PEN_TEXT_ROOM(registered.len))) {
         return;
     }
@@ -141,8 +166,9 @@ static void put_flow(struct sink *sink, struct buf *out, const struct flow_recor
     }
     put_event(&pen, flow);
     put_network(&pen, flow);
-    put_source(&pen, out, flow, cluster);
-    put_destination(&pen, out, flow, domain, registered);
+    put_source(&pen, out, flow, &source, cluster);
+    put_destination(&pen, out, flow, &destination, sink_destination_kind(flow, attribution), domain,
+                    registered);
     PEN(&pen, ",\"attribution\":");
     pen_end(&pen, out);
     attribution_json(out, attribution);

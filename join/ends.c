@@ -167,7 +167,7 @@ struct party party_of(const struct owner *owner, const struct flow_identity *ide
                                                 [FLOW_END_SERVICE] = PARTY_SERVICE,
                                                 [FLOW_END_NODE] = PARTY_NODE,
                                                 [FLOW_END_NETWORK] = PARTY_UNKNOWN};
-    struct party party = {PARTY_UNKNOWN};
+    struct party party = {.kind = PARTY_UNKNOWN};
     if (owner != NULL) {
         party.kind = OF_OWNER[owner->kind];
         struct text name = {owner->name, strlen(owner->name)};

@@ -60,4 +60,7 @@ struct flow {
     struct flow_identity source_id;
     struct flow_identity destination_id;
     struct text interface; /* workload interface of a kernel LOG line */
+    /* Set by the join, not by the formats: until then the source address was seen on another
+     * interface; 0: never. */
+    int64_t not_before_us;
 };

@@ -31,7 +31,7 @@ static void put_flow(struct sink *sink, struct buf *out, const struct flow_recor
         buf_char(out, ',');
     }
     buf_json_key(out, "attribution");
-    attribution_json(out, attribution);
+    attribution_full_json(out, attribution);
     buf_add(out, "}\n", 2);
 }
 

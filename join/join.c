@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "base/buf.h"
+#include "join/interfaces.h"
 #include "join/reader.h"
 #include "join/repeat.h"
 
@@ -43,6 +44,7 @@ struct worker {
 struct join {
     struct join_options options;
     struct repeats *repeats;
+    struct interfaces *interfaces;
     struct worker *workers;
     size_t worker_count;
     bool begun;
@@ -100,6 +102,7 @@ int join_new(struct join **out, const struct join_options *options)
     pthread_cond_init(&join->sorting.changed, NULL);
     pthread_cond_init(&join->writing.changed, NULL);
     int err = join->workers == NULL ? -ENOMEM : repeats_new(&join->repeats);
+    err = err != 0 ? err : interfaces_new(&join->interfaces);
     for (size_t i = 0; i < join->worker_count && err == 0; i++) {
         err = worker_init(&join->workers[i], join, i);
     }
@@ -122,6 +125,7 @@ void join_free(struct join **out)
     }
     free(join->workers);
     repeats_free(&join->repeats);
+    interfaces_free(&join->interfaces);
     pthread_cond_destroy(&join->sorting.changed);
     pthread_cond_destroy(&join->writing.changed);
     pthread_mutex_destroy(&join->reading);
@@ -234,6 +238,7 @@ static void sort_out(struct worker *worker)
         }
         if (record->parsed == PARSED_FLOW) {
             say_remark(join, record);
+            record->flow.not_before_us = interfaces_seen(join->interfaces, &record->flow);
         }
         if (record->parsed == PARSED_FLOW && repeats_seen(join->repeats, &record->flow)) {
             record->parsed = PARSED_SKIPPED;
@@ -263,6 +268,12 @@ static struct question question_of(const char *cluster, const struct flow *flow)
         .end_us = (at_start ? flow->start_us : flow->end_us) + flow->precision_us,
         .aggregated = flow->aggregated || flow->precision_us > 0,
         .shows_start = flow->shows_start,
+        .has_alternate = flow->has_alternate,
+        .alternate = flow->alternate,
+        .not_before_us = flow->not_before_us,
+        .source_cluster = flow->source_id.cluster,
+        .source_id = &flow->source_id,
+        .destination_id = &flow->destination_id,
     };
 }
 

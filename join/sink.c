@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "join/ends.h"
 #include "join/pen.h"
 
 const struct sink_kind *const SINKS[] = {&SINK_ECS, &SINK_INLINE, &SINK_TABLE, &SINK_CSV, NULL};
@@ -74,6 +75,35 @@ const char *flow_kind_name(const struct addr *destination)
         break;
     }
     return NULL;
+}
+
+static bool is_known(const struct party *party)
+{
+    return party->kind != PARTY_UNKNOWN ||
+           party->namespace.len + party->pod.len + party->workload.len + party->node.len > 0;
+}
+
+struct party sink_source(const struct flow *flow, const struct attribution *attribution)
+{
+    struct party party =
+        is_known(&attribution->source) ? attribution->source : party_of(NULL, &flow->source_id);
+    /* The record names the node it was made at, which at the destination is not the source's. */
+    if (!attribution->owner_known && flow->direction == FLOW_INGRESS) {
+        party.node = (struct text){NULL, 0};
+    }
+    return party;
+}
+
+struct party sink_destination(const struct flow *flow, const struct attribution *attribution)
+{
+    return is_known(&attribution->destination) ? attribution->destination
+                                               : party_of(NULL, &flow->destination_id);
+}
+
+const char *sink_destination_kind(const struct flow *flow, const struct attribution *attribution)
+{
+    const char *kind = party_kind_name(sink_destination(flow, attribution).kind);
+    return kind != NULL || !flow->has_pair ? kind : flow_kind_name(&flow->destination);
 }
 
 struct text sink_domain(struct sink *sink, const struct attribution *attribution,

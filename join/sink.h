@@ -73,6 +73,12 @@ void sink_free(struct sink **sink);
 const char *flow_action_name(enum flow_action action); /* "allowed", ... */
 const char *
 flow_kind_name(const struct addr *destination); /* "external", ...; NULL if it has none */
+/* "pod", "external", ...: by who it is, else by the address; NULL if it has none. */
+const char *sink_destination_kind(const struct flow *flow, const struct attribution *attribution);
+/* source.k8s, destination.k8s: as attributed; of a flow that nothing was asked about, what the
+ * record says. */
+struct party sink_source(const struct flow *flow, const struct attribution *attribution);
+struct party sink_destination(const struct flow *flow, const struct attribution *attribution);
 /* destination.domain; data is NULL if there is none. */
 struct text sink_domain(struct sink *sink, const struct attribution *attribution,
                         struct text *registered);

@@ -91,13 +91,17 @@ static void put_address(struct buf *out, const struct addr *addr, bool has_port,
     }
 }
 
-static void put_source(struct buf *out, const struct flow *flow)
+static void put_source(struct buf *out, const struct flow *flow,
+                       const struct attribution *attribution)
 {
-    struct text who = flow->source_id.pod.len > 0 ? flow->source_id.pod : flow->source_id.workload;
-    if (flow->source_id.namespace.len > 0 && who.len > 0) {
-        put_text(out, flow->source_id.namespace);
+    struct party source = sink_source(flow, attribution);
+    struct text who = source.pod.len > 0 ? source.pod : source.workload;
+    if (source.namespace.len > 0 && who.len > 0) {
+        put_text(out, source.namespace);
         buf_char(out, '/');
         put_text(out, who);
+    } else if (source.kind == PARTY_NODE && source.node.len > 0) {
+        put_text(out, source.node);
     } else if (flow->has_pair) {
         put_address(out, &flow->source, false, 0);
     } else {
@@ -158,6 +162,24 @@ static void put_candidates_note(struct remarks *remarks, const struct attributio
     }
 }
 
+/* "service shop/db", "node n1" */
+static void put_destination_note(struct remarks *remarks, const struct flow *flow,
+                                 const struct attribution *attribution)
+{
+    struct party party = sink_destination(flow, attribution);
+    struct text name = party.pod.len > 0          ? party.pod
+                       : party.service.len > 0    ? party.service
+                       : party.kind == PARTY_NODE ? party.node
+                                                  : party.workload;
+    if (party.kind == PARTY_UNKNOWN) {
+        return;
+    }
+    buf_printf(remark(remarks), "%s ", party_kind_name(party.kind));
+    put_text(remarks->out, party.namespace);
+    buf_str(remarks->out, party.namespace.len > 0 ? "/" : "");
+    put_text(remarks->out, name);
+}
+
 static void put_note(struct buf *out, const struct flow *flow,
                      const struct attribution *attribution)
 {
@@ -168,6 +190,7 @@ static void put_note(struct buf *out, const struct flow *flow,
     if (attribution->reason != NULL) {
         buf_str(remark(&remarks), attribution->reason);
     }
+    put_destination_note(&remarks, flow, attribution);
     if (attribution->candidate_count > 0) {
         put_candidates_note(&remarks, attribution);
     }
@@ -186,7 +209,7 @@ static void put_cell(struct buf *out, int column, const struct flow *flow,
         }
         break;
     case SOURCE:
-        put_source(out, flow);
+        put_source(out, flow, attribution);
         break;
     case DESTINATION:
         if (flow->has_pair) {
