@@ -147,6 +147,20 @@ int attributor_remember(struct attributor *attributor, size_t max_bytes)
     return memo_new(&attributor->memo, attributor->view, max_bytes);
 }
 
+void attribute_expect(struct attributor *attributor, const struct question *questions, size_t count)
+{
+    struct memo_pair pairs[ATTRIBUTE_EXPECT];
+    size_t pair_count = count < ATTRIBUTE_EXPECT ? count : ATTRIBUTE_EXPECT;
+    if (attributor->memo == NULL) {
+        return;
+    }
+    for (size_t i = 0; i < pair_count; i++) {
+        pairs[i] = (struct memo_pair){questions[i].cluster, &questions[i].source,
+                                      &questions[i].destination};
+    }
+    memo_expect(attributor->memo, pairs, pair_count);
+}
+
 /* ---- Names ---- */
 
 static void set_name(struct name *name, const uint8_t *wire)

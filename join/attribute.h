@@ -113,6 +113,12 @@ int attributor_set_owners(struct attributor *attributor, struct owners *owners);
  * long as the attributor lives. The answers are the same. Returns 0 or -ENOMEM. */
 int attributor_remember(struct attributor *attributor, size_t max_bytes);
 
+/* Fetches what the next questions will need, ATTRIBUTE_EXPECT of the `count` at most: only a matter
+ * of time. */
+#define ATTRIBUTE_EXPECT 16
+void attribute_expect(struct attributor *attributor, const struct question *questions,
+                      size_t count);
+
 /* Answers the question as known at now_us. Returns 0 or a negative error of the index (`*out` is
  * then blind/"index-error"). */
 int attribute(struct attributor *attributor, const struct question *question, int64_t now_us,

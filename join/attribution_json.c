@@ -3,88 +3,103 @@
  */
 #include "base/clock.h"
 #include "join/attribute.h"
+#include "join/pen.h"
 
-static void put_name(struct buf *buf, const struct name *name)
-{
-    char text[NAME_TEXT_MAX];
-    size_t len = name_to_text(name->wire, text);
-    buf_json_str(buf, text, len);
-}
+/* Everything but names: keys, numbers, words, times. */
+enum { HEAD_ROOM = 256, CANDIDATE_ROOM = 320 };
 
-static void put_bool(struct buf *buf, bool value)
+static size_t room_of(const struct candidate *candidate)
 {
-    buf_str(buf, value ? "true" : "false");
-}
-
-static void put_candidate(struct buf *buf, const struct candidate *candidate)
-{
-    char time[TIME_TEXT_MAX];
-    buf_str(buf, "{\"name\":");
-    put_name(buf, &candidate->name);
-    buf_str(buf, ",\"asked\":");
-    put_name(buf, &candidate->asked);
-    buf_str(buf, ",\"live\":");
-    put_bool(buf, candidate->live);
-    buf_str(buf, ",\"last\":\"");
-    buf_add(buf, time, time_print(candidate->answer_us, time));
-    buf_str(buf, "\",\"age_ms\":");
-    buf_int(buf, candidate->age_us / 1000);
-    buf_str(buf, ",\"ttl_s\":");
-    buf_int(buf, candidate->ttl_s);
-    buf_str(buf, ",\"count\":");
-    buf_int(buf, candidate->count);
-    if (candidate->via == VIA_SHARED) {
-        buf_str(buf, ",\"clients\":");
-        buf_int(buf, candidate->clients);
+    size_t room =
+        CANDIDATE_ROOM + PEN_NAME_ROOM(candidate->name.len) + PEN_NAME_ROOM(candidate->asked.len);
+    for (uint8_t i = 0; i < candidate->chain_count; i++) {
+        room += PEN_NAME_ROOM(candidate->chain[i].len) + 1;
     }
-    buf_str(buf, ",\"chain\":[");
+    return room;
+}
+
+static void put_candidate(struct pen *pen, const struct candidate *candidate)
+{
+    PEN(pen, "{\"name\":");
+    pen_name(pen, candidate->name.wire);
+    PEN(pen, ",\"asked\":");
+    pen_name(pen, candidate->asked.wire);
+    PEN(pen, ",\"live\":");
+    pen_bool(pen, candidate->live);
+    PEN(pen, ",\"last\":");
+    pen_time(pen, candidate->answer_us);
+    PEN(pen, ",\"age_ms\":");
+    pen_int(pen, candidate->age_us / 1000);
+    PEN(pen, ",\"ttl_s\":");
+    pen_uint(pen, candidate->ttl_s);
+    PEN(pen, ",\"count\":");
+    pen_uint(pen, candidate->count);
+    if (candidate->via == VIA_SHARED) {
+        PEN(pen, ",\"clients\":");
+        pen_uint(pen, candidate->clients);
+    }
+    PEN(pen, ",\"chain\":[");
     for (uint8_t i = 0; i < candidate->chain_count; i++) {
         if (i > 0) {
-            buf_char(buf, ',');
+            PEN(pen, ",");
         }
-        put_name(buf, &candidate->chain[i]);
+        pen_name(pen, candidate->chain[i].wire);
     }
-    buf_str(buf, "],\"via\":\"");
-    buf_str(buf, via_name(candidate->via));
-    buf_char(buf, '"');
+    PEN(pen, "],\"via\":\"");
+    pen_str(pen, via_name(candidate->via));
+    PEN(pen, "\"");
     if (candidate->source != ANSWER_FROM_DNSTAP) {
-        buf_str(buf, ",\"source\":\"");
-        buf_str(buf, answer_source_name(candidate->source));
-        buf_char(buf, '"');
+        PEN(pen, ",\"source\":\"");
+        pen_str(pen, answer_source_name(candidate->source));
+        PEN(pen, "\"");
     }
-    buf_char(buf, '}');
+    PEN(pen, "}");
+}
+
+static void put_head(struct pen *pen, const struct attribution *attribution)
+{
+    PEN(pen, "{\"verdict\":\"");
+    pen_str(pen, verdict_name(attribution->verdict));
+    PEN(pen, "\"");
+    if (attribution->reason != NULL) {
+        PEN(pen, ",\"reason\":\"");
+        pen_str(pen, attribution->reason);
+        PEN(pen, "\"");
+    }
+    PEN(pen, ",\"owner_known\":");
+    pen_bool(pen, attribution->owner_known);
+    PEN(pen, ",\"coverage\":\"");
+    pen_str(pen, attribution->coverage_assumed ? "assumed" : "known");
+    PEN(pen, "\",\"ambiguous\":");
+    pen_bool(pen, attribution->ambiguous);
+    if (attribution->candidate_count > 0) {
+        PEN(pen, ",\"age_ms\":");
+        pen_int(pen, attribution->candidates[0].age_us / 1000);
+    }
+    PEN(pen, ",\"candidates\":[");
 }
 
 void attribution_json(struct buf *buf, const struct attribution *attribution)
 {
-    buf_str(buf, "{\"verdict\":\"");
-    buf_str(buf, verdict_name(attribution->verdict));
-    buf_char(buf, '"');
-    if (attribution->reason != NULL) {
-        buf_str(buf, ",\"reason\":\"");
-        buf_str(buf, attribution->reason);
-        buf_char(buf, '"');
+    struct pen pen;
+    size_t room = HEAD_ROOM;
+    for (uint32_t i = 0; i < attribution->candidate_count; i++) {
+        room += room_of(&attribution->candidates[i]);
     }
-    buf_str(buf, ",\"owner_known\":");
-    put_bool(buf, attribution->owner_known);
-    buf_str(buf, ",\"coverage\":");
-    buf_str(buf, attribution->coverage_assumed ? "\"assumed\"" : "\"known\"");
-    buf_str(buf, ",\"ambiguous\":");
-    put_bool(buf, attribution->ambiguous);
-    if (attribution->candidate_count > 0) {
-        buf_str(buf, ",\"age_ms\":");
-        buf_int(buf, attribution->candidates[0].age_us / 1000);
+    if (!pen_begin(&pen, buf, room)) {
+        return;
     }
-    buf_str(buf, ",\"candidates\":[");
+    put_head(&pen, attribution);
     for (uint32_t i = 0; i < attribution->candidate_count; i++) {
         if (i > 0) {
-            buf_char(buf, ',');
+            PEN(&pen, ",");
         }
-        put_candidate(buf, &attribution->candidates[i]);
+        put_candidate(&pen, &attribution->candidates[i]);
     }
-    buf_str(buf, "],\"left_out\":");
-    buf_int(buf, attribution->left_out);
-    buf_char(buf, '}');
+    PEN(&pen, "],\"left_out\":");
+    pen_uint(&pen, attribution->left_out);
+    PEN(&pen, "}");
+    pen_end(&pen, buf);
 }
 
 /* `"k8s":{…}` */

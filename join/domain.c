@@ -10,16 +10,11 @@
 #include <xxhash.h>
 
 /* Slots of the memory; a name takes the one its hash names. */
-enum { SLOTS = 4096 };
-
-/* Longer texts (names with many escapes) are no hosts and are not remembered. */
-enum { TEXT_MAX = 256 };
+enum { SLOTS = 16 * 1024 };
 
 struct slot {
-    struct name name; /* len 0: empty */
-    uint16_t text_len;
-    uint16_t registered; /* where it begins in the text; text_len: none */
-    char text[TEXT_MAX];
+    XXH128_hash_t hash;  /* of the name: 128 bits, so that two never share one */
+    uint16_t registered; /* where it begins in the text; the text's length: none */
 };
 
 struct domains {
@@ -44,35 +39,28 @@ void domains_free(struct domains **domains)
     *domains = NULL;
 }
 
-static void fill(const struct domains *domains, struct slot *slot, const struct name *name,
-                 size_t text_len)
+/* Where the registrable domain begins in the text, `len` if there is none. */
+static size_t find_registered(const struct domains *domains, size_t len)
 {
     const char *found = NULL;
-    slot->name = *name;
-    memcpy(slot->text, domains->text, text_len + 1);
-    slot->text_len = slot->registered = (uint16_t)text_len;
-    if (domains->psl != NULL && memchr(slot->text, '\\', text_len) == NULL) {
-        found = psl_registrable_domain(domains->psl, slot->text);
+    /* Names with escapes are no hosts. */
+    if (domains->psl != NULL && memchr(domains->text, '\\', len) == NULL) {
+        found = psl_registrable_domain(domains->psl, domains->text);
     }
-    if (found != NULL) {
-        slot->registered = (uint16_t)(found - slot->text);
-    }
+    return found != NULL ? (size_t)(found - domains->text) : len;
 }
 
 struct text domains_of(struct domains *domains, const struct name *name, struct text *registered)
 {
-    struct slot *slot = &domains->slots[XXH3_64bits(name->wire, name->len) % SLOTS];
+    XXH128_hash_t hash = XXH3_128bits(name->wire, name->len);
+    struct slot *slot = &domains->slots[hash.low64 % SLOTS];
+    size_t len = name_to_text(name->wire, domains->text);
     *registered = (struct text){NULL, 0};
-    if (slot->name.len != name->len || memcmp(slot->name.wire, name->wire, name->len) != 0) {
-        size_t len = name_to_text(name->wire, domains->text);
-        if (len >= TEXT_MAX) {
-            return (struct text){domains->text, len};
-        }
-        fill(domains, slot, name, len);
+    if (!XXH128_isEqual(slot->hash, hash)) {
+        *slot = (struct slot){hash, (uint16_t)find_registered(domains, len)};
     }
-    if (slot->registered < slot->text_len) {
-        *registered = (struct text){slot->text + slot->registered,
-                                    (size_t)(slot->text_len - slot->registered)};
+    if (slot->registered < len) {
+        *registered = (struct text){domains->text + slot->registered, len - slot->registered};
     }
-    return (struct text){slot->text, slot->text_len};
+    return (struct text){domains->text, len};
 }

@@ -32,8 +32,9 @@ struct worker {
     struct flow_batch batch;
     struct question *questions; /* of the batch, and the records they are about */
     size_t *asked;
-    size_t question_cap;
-    size_t next; /* first record of the batch that is not yet given out */
+    struct repeat_key *keys; /* of the batch's flows */
+    size_t record_cap;       /* of these three */
+    size_t next;             /* first record of the batch that is not yet given out */
     struct buf out;
     struct join_totals totals; /* of the batch */
     int err;
@@ -84,6 +85,7 @@ static void worker_fini(struct worker *worker)
     flow_batch_fini(&worker->batch);
     free(worker->questions);
     free(worker->asked);
+    free(worker->keys);
     buf_fini(&worker->out);
 }
 
@@ -172,7 +174,38 @@ static bool read_batch(struct worker *worker, uint64_t *number)
     return more;
 }
 
-/* ---- Step 3 (after parsing): sorted out, in order ---- */
+/* ---- Step 2: parsed ---- */
+
+static int reserve(struct worker *worker, size_t count)
+{
+    if (count <= worker->record_cap) {
+        return 0;
+    }
+    free(worker->questions);
+    free(worker->asked);
+    free(worker->keys);
+    worker->questions = calloc(count, sizeof(*worker->questions));
+    worker->asked = calloc(count, sizeof(*worker->asked));
+    worker->keys = calloc(count, sizeof(*worker->keys));
+    bool failed = worker->questions == NULL || worker->asked == NULL || worker->keys == NULL;
+    worker->record_cap = failed ? 0 : count;
+    return failed ? -ENOMEM : 0;
+}
+
+static int parse(struct worker *worker)
+{
+    struct flow_batch *batch = &worker->batch;
+    int err = reserve(worker, batch->count);
+    err = err != 0 ? err : flow_batch_parse(batch, worker->parser);
+    for (size_t i = 0; i < batch->count && err == 0; i++) {
+        if (batch->records[i].parsed == PARSED_FLOW) {
+            worker->keys[i] = repeats_expect(worker->join->repeats, &batch->records[i].flow);
+        }
+    }
+    return err;
+}
+
+/* ---- Step 3: sorted out, in order ---- */
 
 /* Counts a bad record and names it, unless many were named already. */
 static void count_bad(struct join *join, const struct flow_record *record, struct text fault)
@@ -240,7 +273,8 @@ static void sort_out(struct worker *worker)
             say_remark(join, record);
             record->flow.not_before_us = interfaces_seen(join->interfaces, &record->flow);
         }
-        if (record->parsed == PARSED_FLOW && repeats_seen(join->repeats, &record->flow)) {
+        if (record->parsed == PARSED_FLOW &&
+            repeats_seen(join->repeats, &record->flow, worker->keys[i])) {
             record->parsed = PARSED_SKIPPED;
             record->skip = SKIP_REPEAT;
         }
@@ -277,20 +311,9 @@ static struct question question_of(const char *cluster, const struct flow *flow)
     };
 }
 
-static int make_questions(struct worker *worker, size_t *count)
+static void make_questions(struct worker *worker, size_t *count)
 {
     const struct flow_batch *batch = &worker->batch;
-    if (worker->question_cap < batch->count) {
-        free(worker->questions);
-        free(worker->asked);
-        worker->questions = calloc(batch->count, sizeof(*worker->questions));
-        worker->asked = calloc(batch->count, sizeof(*worker->asked));
-        worker->question_cap = batch->count;
-    }
-    if (worker->questions == NULL || worker->asked == NULL) {
-        worker->question_cap = 0;
-        return -ENOMEM;
-    }
     *count = 0;
     for (size_t i = 0; i < batch->count; i++) {
         const struct flow_record *record = &batch->records[i];
@@ -301,7 +324,6 @@ static int make_questions(struct worker *worker, size_t *count)
         worker->asked[*count] = i;
         worker->questions[(*count)++] = question_of(worker->join->options.cluster, flow);
     }
-    return 0;
 }
 
 static void give_out(struct worker *worker, const struct flow_record *record,
@@ -343,9 +365,10 @@ static int ask(struct worker *worker)
 {
     const struct join_oracle *oracle = worker->oracle;
     size_t count;
-    int err = make_questions(worker, &count);
+    int err = 0;
+    make_questions(worker, &count);
     worker->next = 0;
-    if (err == 0 && count > 0) {
+    if (count > 0) {
         err = oracle->ask(oracle->oracle, worker->questions, count, answered, worker, &worker->why);
     }
     if (err == 0) {
@@ -415,7 +438,7 @@ static void note_error(struct worker *worker)
 static void work_batch(struct worker *worker, uint64_t number)
 {
     struct join *join = worker->join;
-    worker->err = flow_batch_parse(&worker->batch, worker->parser);
+    worker->err = parse(worker);
     turn_wait(join, &join->sorting, number);
     worker->err = worker->err != 0 ? worker->err : check_json(worker, &worker->why);
     if (worker->err == 0 && join->err == 0) {
@@ -529,6 +552,9 @@ int join_ask_index(void *ctx, const struct question *questions, size_t count,
     struct join_index *index = ctx;
     struct attribution attribution;
     for (size_t i = 0; i < count; i++) {
+        if (i % ATTRIBUTE_EXPECT == 0) {
+            attribute_expect(index->attributor, &questions[i], count - i);
+        }
         int err = attribute(index->attributor, &questions[i], index->now_us, &attribution);
         if (err < 0) {
             return why_set(why, err, "the index could not be read: %s", err_str(err));

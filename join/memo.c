@@ -69,7 +69,7 @@ struct client {
     uint32_t wait;             /* questions before that is tried again */
 };
 
-enum { KNOWN_SLOTS = 16 * 1024 };
+enum { KNOWN_SLOTS = 16 * 1024, TARGET_BITS = 64 * 1024 };
 
 struct memo {
     struct store_view *view;
@@ -79,6 +79,8 @@ struct memo {
     size_t slots; /* a power of two */
     struct client *clients;
     struct known *known[KNOWN_SLOTS];
+    /* Of all names in their chains, a bit for each tag: most names are in none. */
+    uint64_t targets[TARGET_BITS / 64];
 
     /* of the client being read */
     struct buf rows; /* struct row, `known` not yet set */
@@ -127,6 +129,7 @@ static void forget_all(struct memo *memo)
     arena_reset(&memo->arena);
     memset(memo->clients, 0, memo->slots * sizeof(*memo->clients));
     memset(memo->known, 0, sizeof(memo->known));
+    memset(memo->targets, 0, sizeof(memo->targets));
     memo->bytes = 0;
 }
 
@@ -147,6 +150,16 @@ static uint8_t *put(uint8_t *at, const void *bytes, size_t len)
     return at + len;
 }
 
+static uint32_t tag_of(const void *octets, size_t len)
+{
+    return (uint32_t)XXH3_64bits(octets, len);
+}
+
+static uint64_t *target_word(struct memo *memo, uint32_t tag)
+{
+    return &memo->targets[tag % TARGET_BITS / 64];
+}
+
 static struct known *copy_answer(struct memo *memo, uint64_t id, const struct answer *answer)
 {
     size_t len = name_wire_len(answer->asked) + answer->v4_count * 4u + answer->v6_count * 16u;
@@ -163,8 +176,11 @@ static struct known *copy_answer(struct memo *memo, uint64_t id, const struct an
     known->answer.asked = at;
     at = put(at, answer->asked, name_wire_len(answer->asked));
     for (uint8_t i = 0; i < answer->chain_count; i++) {
+        size_t name_len = name_wire_len(answer->chain[i]);
+        uint32_t tag = tag_of(answer->chain[i], name_len);
+        *target_word(memo, tag) |= UINT64_C(1) << tag % 64;
         known->answer.chain[i] = at;
-        at = put(at, answer->chain[i], name_wire_len(answer->chain[i]));
+        at = put(at, answer->chain[i], name_len);
     }
     known->answer.v4 = at;
     at = put(at, answer->v4, answer->v4_count * 4u);
@@ -199,11 +215,6 @@ static int know(struct memo *memo, uint64_t id, const struct known **out)
 }
 
 /* ---- Places ---- */
-
-static uint32_t tag_of(const void *octets, size_t len)
-{
-    return (uint32_t)XXH3_64bits(octets, len);
-}
 
 static void add_place(struct whole *whole, uint32_t tag, uint32_t row)
 {
@@ -516,5 +527,87 @@ int memo_by_client_target(struct memo *memo, const char *cluster, const struct a
     }
     size_t len = name_wire_len(target);
     struct sought sought = {.tag = tag_of(target, len), .target = target, .target_len = len};
+    if ((*target_word(memo, sought.tag) >> sought.tag % 64 & 1) == 0) {
+        return 0;
+    }
     return visit(&visiting, &sought);
+}
+
+/* ---- What is to come ---- */
+
+/* A pair on the way through the steps, each of which fetches what the next one reads. */
+struct coming {
+    XXH128_hash_t key;
+    const struct client *client;
+    const struct whole *whole; /* NULL: there is nothing to fetch */
+    const struct row *row;     /* likewise */
+    uint32_t tag;
+};
+
+static void fetch_client(const struct memo *memo, const struct memo_pair *pair, struct coming *c)
+{
+    c->key = key_of(pair->cluster, pair->client);
+    c->tag = tag_of(pair->address->b, sizeof(pair->address->b));
+    c->client = &memo->clients[c->key.low64 & (memo->slots - 1)];
+    __builtin_prefetch(c->client);
+}
+
+static void fetch_whole(struct coming *c)
+{
+    c->whole = XXH128_isEqual(c->client->key, c->key) ? c->client->whole : NULL;
+    __builtin_prefetch(c->whole);
+}
+
+static void fetch_place(const struct coming *c)
+{
+    if (c->whole != NULL) {
+        __builtin_prefetch(&c->whole->places[c->tag & c->whole->places_mask]);
+    }
+}
+
+static void fetch_row(struct coming *c)
+{
+    c->row = NULL;
+    if (c->whole == NULL) {
+        return;
+    }
+    uint32_t i = c->tag & c->whole->places_mask;
+    while (c->whole->places[i].row != 0 && c->whole->places[i].tag != c->tag) {
+        i = (i + 1) & c->whole->places_mask;
+    }
+    if (c->whole->places[i].row != 0) {
+        c->row = &c->whole->rows[c->whole->places[i].row - 1];
+        __builtin_prefetch(c->row);
+    }
+}
+
+static void fetch_runs(const struct coming *c)
+{
+    if (c->row != NULL) {
+        const char *runs = c->whole->runs + c->row->first;
+        __builtin_prefetch(runs);
+        __builtin_prefetch(runs + 64);
+        __builtin_prefetch(c->row->known);
+        __builtin_prefetch(c->row->known + 1); /* its names */
+    }
+}
+
+void memo_expect(struct memo *memo, const struct memo_pair *pairs, size_t count)
+{
+    struct coming coming[MEMO_EXPECT_MAX];
+    for (size_t i = 0; i < count; i++) {
+        fetch_client(memo, &pairs[i], &coming[i]);
+    }
+    for (size_t i = 0; i < count; i++) {
+        fetch_whole(&coming[i]);
+    }
+    for (size_t i = 0; i < count; i++) {
+        fetch_place(&coming[i]);
+    }
+    for (size_t i = 0; i < count; i++) {
+        fetch_row(&coming[i]);
+    }
+    for (size_t i = 0; i < count; i++) {
+        fetch_runs(&coming[i]);
+    }
 }

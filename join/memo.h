@@ -29,3 +29,14 @@ int memo_by_client_address(struct memo *memo, const char *cluster, const struct 
 int memo_by_client_target(struct memo *memo, const char *cluster, const struct addr *client,
                           const uint8_t *target, int64_t from_us, int64_t to_us,
                           store_sighting_fn fn, void *ctx);
+
+/* Fetches what questions about these pairs will need into the processor's caches, all at once: the
+ * memory is larger than those, and one question after the other would wait each time. Up to
+ * MEMO_EXPECT_MAX pairs. */
+#define MEMO_EXPECT_MAX 16
+struct memo_pair {
+    const char *cluster;
+    const struct addr *client;
+    const struct addr *address;
+};
+void memo_expect(struct memo *memo, const struct memo_pair *pairs, size_t count);

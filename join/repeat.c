@@ -12,8 +12,8 @@
 enum { SETS = 1 << 16, WAYS = 4 };
 
 struct entry {
-    XXH128_hash_t hash; /* of the 5-tuple: 128 bits, so that two never share one */
-    int64_t time_us;    /* 0: empty */
+    struct repeat_key key; /* 128 bits, so that two 5-tuples never share one */
+    int64_t time_us;       /* 0: empty */
 };
 
 struct repeats {
@@ -32,7 +32,7 @@ void repeats_free(struct repeats **repeats)
     *repeats = NULL;
 }
 
-static XXH128_hash_t hash_of(const struct flow *flow)
+struct repeat_key repeats_expect(struct repeats *repeats, const struct flow *flow)
 {
     struct {
         struct addr source;
@@ -46,19 +46,22 @@ static XXH128_hash_t hash_of(const struct flow *flow)
     key.ports[0] = flow->has_ports ? flow->source_port : 0;
     key.ports[1] = flow->has_ports ? flow->destination_port : 0;
     memcpy(key.transport, flow->transport, strlen(flow->transport));
-    return XXH3_128bits(&key, sizeof(key));
+    XXH128_hash_t hash = XXH3_128bits(&key, sizeof(key));
+    const struct entry *set = repeats->entries[hash.low64 % SETS];
+    __builtin_prefetch(set, 1);
+    __builtin_prefetch(&set[WAYS - 1], 1);
+    return (struct repeat_key){hash.low64, hash.high64};
 }
 
-bool repeats_seen(struct repeats *repeats, const struct flow *flow)
+bool repeats_seen(struct repeats *repeats, const struct flow *flow, struct repeat_key key)
 {
     if (!flow->has_pair || flow->start_us == 0 || flow->aggregated) {
         return false;
     }
-    XXH128_hash_t hash = hash_of(flow);
-    struct entry *set = repeats->entries[hash.low64 % SETS];
+    struct entry *set = repeats->entries[key.low % SETS];
     struct entry *oldest = &set[0];
     for (size_t i = 0; i < WAYS; i++) {
-        if (set[i].time_us != 0 && XXH128_isEqual(set[i].hash, hash)) {
+        if (set[i].time_us != 0 && set[i].key.low == key.low && set[i].key.high == key.high) {
             int64_t apart_us = flow->start_us - set[i].time_us;
             if (apart_us >= -REPEAT_US && apart_us <= REPEAT_US) {
                 return true;
@@ -68,6 +71,6 @@ bool repeats_seen(struct repeats *repeats, const struct flow *flow)
         }
         oldest = set[i].time_us < oldest->time_us ? &set[i] : oldest;
     }
-    *oldest = (struct entry){hash, flow->start_us};
+    *oldest = (struct entry){key, flow->start_us};
     return false;
 }

@@ -22,6 +22,14 @@ struct repeats;
 int repeats_new(struct repeats **repeats);
 void repeats_free(struct repeats **repeats);
 
+/* What the memory knows a flow by: a hash of its 5-tuple. */
+struct repeat_key {
+    uint64_t low;
+    uint64_t high;
+};
+
+/* The flow's key. Also fetches what repeats_seen will look at; any thread may call it. */
+struct repeat_key repeats_expect(struct repeats *repeats, const struct flow *flow);
 /* True if the flow repeats one that was asked before and was none; else it is remembered. Flows
- * without addresses or time, and aggregates, never repeat. */
-bool repeats_seen(struct repeats *repeats, const struct flow *flow);
+ * without addresses or time, and aggregates, never repeat. `key` is the flow's. */
+bool repeats_seen(struct repeats *repeats, const struct flow *flow, struct repeat_key key);

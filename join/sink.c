@@ -120,3 +120,20 @@ void pen_json_slow(struct pen *pen, struct buf *buf, struct text text)
     buf_json_str(buf, text.data, text.len);
     pen->at = buf->data + buf->len;
 }
+
+char *pen_escape_name(char *text, size_t len)
+{
+    size_t escapes = 0;
+    for (size_t i = 0; i < len; i++) {
+        escapes += text[i] == '\\' || text[i] == '"';
+    }
+    /* From the end, so that nothing is overwritten before it was moved. */
+    for (size_t i = len, to = len + escapes; i > 0; i--) {
+        bool escape = text[i - 1] == '\\' || text[i - 1] == '"';
+        text[--to] = text[i - 1];
+        if (escape) {
+            text[--to] = '\\';
+        }
+    }
+    return text + len + escapes;
+}

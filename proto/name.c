@@ -108,6 +108,19 @@ int name_from_text(struct name *name, const char *text, size_t len)
     return 0;
 }
 
+#define BIT(C) (UINT64_C(1) << ((C)&63))
+
+/* Printable ASCII that stands for itself, a bit for each octet: all but . " ; ( ) @ $ and \. */
+static const uint64_t PLAIN[4] = {
+    ~UINT64_C(0) << 33 & ~(BIT('.') | BIT('"') | BIT(';') | BIT('(') | BIT(')') | BIT('$')),
+    ~(BIT('@') | BIT('\\') | BIT(0x7f)),
+};
+
+static bool is_plain(uint8_t c)
+{
+    return (PLAIN[c >> 6] & BIT(c)) != 0;
+}
+
 static size_t put_escaped(char *text, uint8_t c)
 {
     if (c < 0x21 || c > 0x7e) {
@@ -117,12 +130,9 @@ static size_t put_escaped(char *text, uint8_t c)
         text[3] = (char)('0' + c % 10);
         return 4;
     }
-    size_t at = 0;
-    if (strchr(".\\\";()@$", c) != NULL) {
-        text[at++] = '\\';
-    }
-    text[at++] = (char)c;
-    return at;
+    text[0] = '\\';
+    text[1] = (char)c;
+    return 2;
 }
 
 size_t name_to_text(const uint8_t *wire, char text[NAME_TEXT_MAX])
@@ -136,7 +146,11 @@ size_t name_to_text(const uint8_t *wire, char text[NAME_TEXT_MAX])
             text[at++] = '.';
         }
         for (size_t i = 1; i <= label[0]; i++) {
-            at += put_escaped(text + at, label[i]);
+            if (is_plain(label[i])) {
+                text[at++] = (char)label[i];
+            } else {
+                at += put_escaped(text + at, label[i]);
+            }
         }
     }
     text[at] = '\0';
