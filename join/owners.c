@@ -202,6 +202,30 @@ static struct span *span_new(const struct owner *like)
 }
 
 /* Puts a span in the place of the interval's own. The caller holds the lock for writing. */
+/* ---- By the time they changed ---- */
+
+static void unlink_change(struct owners *owners, struct interval *interval)
+{
+    if (interval->earlier != NULL) {
+        interval->earlier->later = interval->later;
+    }
+    if (interval->later != NULL) {
+        interval->later->earlier = interval->earlier;
+    } else if (owners->latest == interval) {
+        owners->latest = interval->earlier;
+    }
+    interval->earlier = interval->later = NULL;
+}
+
+static void link_change(struct owners *owners, struct interval *interval)
+{
+    interval->earlier = owners->latest;
+    if (owners->latest != NULL) {
+        owners->latest->later = interval;
+    }
+    owners->latest = interval;
+}
+
 static int publish(struct owners *owners, struct interval *interval, const struct owner *changed)
 {
     struct span *span = span_new(changed);
@@ -214,6 +238,8 @@ static int publish(struct owners *owners, struct interval *interval, const struc
     span->owner.seen_us = interval->seen_us;
     span_release(interval->span);
     interval->span = span;
+    unlink_change(owners, interval);
+    link_change(owners, interval);
     atomic_store_explicit(&owners->version, version, memory_order_release);
     return 0;
 }
@@ -342,6 +368,7 @@ static void bury(struct owners *owners)
     for (size_t i = 0; i < owners->count; i++) {
         struct interval *interval = owners->intervals[i];
         if (interval->dead) {
+            unlink_change(owners, interval);
             span_release(interval->span);
             free(interval);
         } else {
@@ -468,6 +495,7 @@ static int add_interval(struct owners *owners, uint16_t cluster, struct owner *m
     err = publish(owners, interval, made);
     struct object *object = err == 0 ? object_of(owners, cluster, made) : NULL;
     if (object == NULL) {
+        unlink_change(owners, interval);
         span_release(interval->span);
         free(interval);
         return -ENOMEM;
@@ -840,14 +868,24 @@ uint64_t owners_version(const struct owners *owners)
     return atomic_load_explicit(&owners->version, memory_order_acquire);
 }
 
+uint64_t owners_last_number(struct owners *owners)
+{
+    pthread_rwlock_rdlock(&owners->lock);
+    uint64_t number = owners->next_number;
+    pthread_rwlock_unlock(&owners->lock);
+    return number;
+}
+
 void owners_each(struct owners *owners, uint64_t version, owner_fn fn, void *ctx)
 {
     pthread_rwlock_rdlock(&owners->lock);
-    for (size_t i = 0; i < owners->count; i++) {
-        const struct owner *owner = &owners->intervals[i]->span->owner;
-        if (owner->version > version && !fn(ctx, owner)) {
-            break;
-        }
+    const struct interval *first = NULL;
+    for (const struct interval *interval = owners->latest;
+         interval != NULL && interval->span->owner.version > version;
+         interval = interval->earlier) {
+        first = interval;
+    }
+    for (; first != NULL && fn(ctx, &first->span->owner); first = first->later) {
     }
     pthread_rwlock_unlock(&owners->lock);
 }

@@ -108,11 +108,15 @@ int owners_restore(struct owners *owners, const struct owner *owner);
 
 /* ---- Reading ---- */
 
+/* The number given last; 0: none. */
+uint64_t owners_last_number(struct owners *owners);
+
 /* Increases with every change of an interval (not with facts that say nothing new). */
 uint64_t owners_version(const struct owners *owners);
 
-/* Visits the intervals that changed after `version` (0: all), in no promised order, until `fn`
- * returns false. The table must not be told anything meanwhile. */
+/* Visits the intervals that changed after `version` (0: all), by their versions ascending, until
+ * `fn` returns false. Costs nothing for the others. The table must not be told anything meanwhile.
+ */
 typedef bool (*owner_fn)(void *ctx, const struct owner *owner);
 void owners_each(struct owners *owners, uint64_t version, owner_fn fn, void *ctx);
 

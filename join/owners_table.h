@@ -25,7 +25,9 @@ struct object;
 struct interval {
     struct span *span;
     struct object *object;
-    struct interval *former; /* of the object, by the order in which they became known */
+    struct interval *former;  /* of the object, by the order in which they became known */
+    struct interval *earlier; /* by the version of their spans */
+    struct interval *later;
     int64_t seen_us;
     bool dead; /* to be freed by the sweep in hand */
 };
@@ -73,6 +75,7 @@ struct owners {
     struct interval **intervals;
     size_t count;
     size_t cap;
+    struct interval *latest; /* the one that changed last */
     uint64_t next_number;
     uint64_t list;
     uint64_t forgotten;
