@@ -94,8 +94,7 @@ const struct flag FLAGS[] = {
     {FLAG("from"), "FORMAT", NULL, "format of the flow records; without it, found by content",
      AT(from), .commands = JOIN, .type = FLAG_TEXT, .group = GROUP_INPUT},
     {FLAG("columns"), "NAMES", NULL,
-     "what the columns are called where no header says so, as 'srcaddr dstaddr start end'; needs "
-     "--from",
+     "what the columns are called where no header says so, as 'srcaddr dstaddr start end'",
      AT(columns), .commands = JOIN, .type = FLAG_TEXT, .group = GROUP_INPUT},
     {FLAG("verdict"), "PREFIX=ACTION", NULL,
      "what a kernel LOG prefix says: allowed, denied, logged or unknown; repeatable", AT(verdicts),

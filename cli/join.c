@@ -186,9 +186,10 @@ static int choose(const struct settings *settings, struct join_options *options,
         list_formats(formats, sizeof(formats));
         return why_set(why, W_EUSAGE, "--from %.60s: expected one of %s", settings->from, formats);
     }
-    if (settings->columns != NULL &&
-        (options->format == NULL || options->format->columns == NULL)) {
-        return why_set(why, W_EUSAGE, "--columns: expected --from with a format of columns");
+    if (settings->columns != NULL && options->format != NULL && options->format->columns == NULL &&
+        !options->format->wraps) {
+        return why_set(why, W_EUSAGE, "--columns: records of %s name their fields themselves",
+                       settings->from);
     }
     return 0;
 }

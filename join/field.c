@@ -16,6 +16,12 @@ bool text_begins(struct text text, const char *word)
     return len == 0 || (text.len >= len && memcmp(text.data, word, len) == 0);
 }
 
+bool text_ends(struct text text, const char *word)
+{
+    size_t len = strlen(word);
+    return len == 0 || (text.len >= len && memcmp(text.data + text.len - len, word, len) == 0);
+}
+
 bool text_missing(struct text text)
 {
     return text.data == NULL || text.len == 0 || (text.len == 1 && text.data[0] == '-');

@@ -13,9 +13,10 @@
 
 #include "join/text.h"
 
-/* Whether the text is exactly `word`, and whether it begins with it. */
+/* Whether the text is exactly `word`, begins and ends with it. */
 bool text_is(struct text text, const char *word);
 bool text_begins(struct text text, const char *word);
+bool text_ends(struct text text, const char *word);
 /* Whether it is absent, "" or "-": how most formats leave a field out. */
 bool text_missing(struct text text);
 /* Without spaces, tabs and carriage returns at both ends. */

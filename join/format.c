@@ -33,6 +33,7 @@ const struct format *const FORMATS[] = {
     &FORMAT_GOLDMANE,
     &FORMAT_ANTREA,
     &FORMAT_ANTREA_S3,
+    &FORMAT_AWS_VPC,
     &FORMAT_NETOBSERV,
     &FORMAT_SURICATA,
     &FORMAT_ZEEK,

@@ -99,6 +99,7 @@ struct format {
     enum parsed (*parse)(struct parser *parser, struct text line, const struct outer *outer,
                          struct flow_record *record);
     const struct columns *columns; /* NULL: its records name their fields themselves */
+    bool wraps;                    /* its records hold lines that may be of another format */
 };
 
 extern const struct format FORMAT_HUBBLE;
@@ -109,6 +110,7 @@ extern const struct format FORMAT_CALICO_EBPF;
 extern const struct format FORMAT_GOLDMANE;
 extern const struct format FORMAT_ANTREA;
 extern const struct format FORMAT_ANTREA_S3;
+extern const struct format FORMAT_AWS_VPC;
 extern const struct format FORMAT_LOKI;
 extern const struct format FORMAT_LOGCLI;
 extern const struct format FORMAT_DOCKER;

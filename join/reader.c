@@ -295,6 +295,7 @@ int flow_batch_parse(struct flow_batch *batch, struct parser *parser)
         }
     }
     json_batch(parser->json, NULL, 0);
+    parser->layout = NULL; /* it goes with the batch */
     return err;
 }
 

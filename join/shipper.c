@@ -141,4 +141,5 @@ const struct format FORMAT_SHIPPER = {
         "lines as Fluent Bit, Vector, Filebeat or Logstash ship them (\"log\", \"message\")",
     .score = score,
     .parse = parse,
+    .wraps = true,
 };

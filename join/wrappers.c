@@ -120,6 +120,7 @@ const struct format FORMAT_JOURNAL = {
     .description = "`journalctl -o json` with kernel LOG lines as MESSAGE",
     .score = score_journal,
     .parse = parse_journal,
+    .wraps = true,
 };
 
 /* ---- Loki ---- */
@@ -183,6 +184,7 @@ const struct format FORMAT_LOKI = {
     .description = "responses of Loki's query_range (or tail), one or several, pretty or not",
     .score = score_loki,
     .parse = parse_loki,
+    .wraps = true,
 };
 
 /* ---- logcli --output=jsonl ---- */
@@ -235,6 +237,7 @@ const struct format FORMAT_LOGCLI = {
     .description = "`logcli query --output=jsonl`",
     .score = score_logcli,
     .parse = parse_logcli,
+    .wraps = true,
 };
 
 /* ---- container logs ---- */
@@ -294,6 +297,7 @@ const struct format FORMAT_DOCKER = {
     .description = "container logs as Docker's json-file driver writes them",
     .score = score_docker,
     .parse = parse_docker,
+    .wraps = true,
 };
 
 /* 2026-05-22T10:00:01.123456789Z stdout F the line */
@@ -346,4 +350,5 @@ const struct format FORMAT_CRI = {
     .description = "container logs as containerd and CRI-O write them (/var/log/pods)",
     .score = score_cri,
     .parse = parse_cri,
+    .wraps = true,
 };

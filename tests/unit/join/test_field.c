@@ -111,6 +111,9 @@ static void what_is_absent_is_told_from_what_is_there(void **state)
     assert_true(text_begins(of("ab"), "a"));
     assert_true(text_begins(of("ab"), ""));
     assert_false(text_begins(of("a"), "ab"));
+    assert_true(text_ends(of("ab"), "b"));
+    assert_true(text_ends(of("ab"), ""));
+    assert_false(text_ends(of("b"), "ab"));
     assert_true(text_is(text_trim(of(" \ta b\r ")), "a b"));
     assert_true(text_is(text_trim(of("  ")), ""));
 }

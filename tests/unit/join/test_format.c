@@ -59,6 +59,13 @@ static const struct {
     {&FORMAT_ANTREA_S3,
      "1779444001,1779444031,1779444031,1779444031,3,192.0.2.7,198.51.100.9,40112,443,6,1,2,3,4,5,"
      "6,7,8,cart,shop,node-1,,,,,,443,,,,,0,0,,,,1,1,TIME_WAIT,2,'{\"a\":\"b\"}','{}'"},
+    {&FORMAT_AWS_VPC, "version srcaddr dstaddr start end action log-status"},
+    {&FORMAT_AWS_VPC,
+     "2 123456789012 eni-0a1b2c3d4e5f 192.0.2.7 198.51.100.9 40112 443 6 20 4249 1779444000 "
+     "1779444060 ACCEPT OK"},
+    {&FORMAT_AWS_VPC,
+     "2026-05-22T10:09:00.000Z 2 123456789012 eni-0a1b2c3d4e5f - - - - - - - 1779444000 1779444060 "
+     "- NODATA"},
     {&FORMAT_JOURNAL,
      "{\"MESSAGE\":\"x: IN=cali1 OUT=eth0 SRC=192.0.2.7 DST=198.51.100.9\",\"_HOSTNAME\":\"n\"}"},
     {&FORMAT_SHIPPER, "{\"date\":1779444001.1,\"log\":\"x\"}"},
