@@ -37,6 +37,8 @@ const struct format *const FORMATS[] = {
     &FORMAT_NETOBSERV,
     &FORMAT_SURICATA,
     &FORMAT_ZEEK,
+    &FORMAT_CONNTRACK,
+    &FORMAT_ULOGD,
     &FORMAT_JOURNAL,
     &FORMAT_LOKI,
     &FORMAT_LOGCLI,

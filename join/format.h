@@ -118,6 +118,8 @@ extern const struct format FORMAT_CRI;
 extern const struct format FORMAT_NETOBSERV;
 extern const struct format FORMAT_SURICATA;
 extern const struct format FORMAT_ZEEK;
+extern const struct format FORMAT_CONNTRACK;
+extern const struct format FORMAT_ULOGD;
 extern const struct format FORMAT_SHIPPER;
 
 /* All of them; ends with NULL. */
@@ -141,6 +143,7 @@ enum {
     PATHS_SURICATA,
     PATHS_SURICATA_ANSWER,
     PATHS_ZEEK,
+    PATHS_ULOGD,
     PATHS_CALICO,
     PATHS_GOLDMANE,
     PATHS_SHIPPER,

@@ -175,12 +175,6 @@ static void read_time(const struct json_value *values, const struct outer *outer
     parse_span(record, outer->time_us, 0, 0);
 }
 
-/* A number as a string or a number: decimal text, none where it is absent. */
-static struct text digits(struct parser *parser, const struct json_value *value)
-{
-    return value->type == JSON_NUMBER ? value->text : parse_text(parser, value);
-}
-
 static enum flow_end end_of(struct text type)
 {
     if (text_is(type, "Service")) {
@@ -314,9 +308,9 @@ static enum parsed parse(struct parser *parser, struct text line, const struct o
     }
     merge_labels(parser, outer->labels, values, record);
     flow->dataset = "netobserv";
-    parse_transport(flow, digits(parser, &values[N_PROTO]));
-    parse_ports(record, digits(parser, &values[N_SOURCE + E_PORT]),
-                digits(parser, &values[N_DESTINATION + E_PORT]));
+    parse_transport(flow, parse_scalar(&values[N_PROTO]));
+    parse_ports(record, parse_scalar(&values[N_SOURCE + E_PORT]),
+                parse_scalar(&values[N_DESTINATION + E_PORT]));
     enum skip skip = skip_of(values, flow);
     if (skip != SKIP_COUNT) {
         return parse_skip(record, skip);

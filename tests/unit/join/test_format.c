@@ -105,6 +105,19 @@ static const struct {
      "\"id.resp_h\":\"198.51.100.9\",\"id.resp_p\":443,\"proto\":\"tcp\",\"conn_state\":\"SF\"}"},
     {&FORMAT_ZEEK, "{\"_path\":\"dns\",\"ts\":\"2026-05-22T10:00:01Z\",\"id.orig_h\":\"192.0.2.7\","
                    "\"query\":\"x\"}"},
+    {&FORMAT_CONNTRACK,
+     "[1779444001.123456]\t    [NEW] tcp      6 120 SYN_SENT src=192.0.2.7 dst=198.51.100.9 "
+     "sport=40112 dport=443 [UNREPLIED] src=198.51.100.9 dst=192.0.2.7 sport=443 dport=40112"},
+    {&FORMAT_CONNTRACK,
+     "tcp      6 431999 ESTABLISHED src=192.0.2.7 dst=198.51.100.9 sport=40112 dport=443 "
+     "src=198.51.100.9 dst=192.0.2.7 sport=443 dport=40112 [ASSURED] mark=0 use=1"},
+    {&FORMAT_ULOGD,
+     "May 22 10:00:01 n ulogd[7]: [NEW] ORIG: SRC=192.0.2.7 DST=198.51.100.9 PROTO=TCP SPT=40112 "
+     "DPT=443 PKTS=0 BYTES=0 , REPLY: SRC=198.51.100.9 DST=192.0.2.7 PROTO=TCP SPT=443 DPT=40112"},
+    {&FORMAT_ULOGD,
+     "{\"timestamp\":\"2026-05-22T10:00:01.5+0000\",\"dvc\":\"Netfilter\",\"src_ip\":\"192.0.2.7\","
+     "\"dest_ip\":\"198.51.100.9\",\"orig.ip.protocol\":6,\"orig.l4.sport\":40112,"
+     "\"orig.l4.dport\":443,\"ct.event\":1}"},
     {NULL, "{\"src\":\"192.0.2.7\",\"dst\":\"198.51.100.9\",\"ts\":1779444001}"},
     {NULL, "192.0.2.7,198.51.100.9,1779444001"},
     {NULL, "1779444001,1779444031,192.0.2.7,198.51.100.9,0,0,ICMP"},
