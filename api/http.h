@@ -65,6 +65,7 @@ struct api_options {
     uint16_t port;                  /* 0: any free one, see api_port */
     const char *token_file;         /* NULL: none; only possible on loopback */
     struct store *store;            /* borrowed, open until after api_stop */
+    struct owners *owners;          /* whose addresses; borrowed until api_stop; may be NULL */
     struct attribute_params params; /* copied; cluster_domains are borrowed until api_stop */
     const char *cluster;            /* where a request names none; borrowed */
     uint32_t expect_senders;        /* reported; 0: not fixed */

@@ -13,10 +13,46 @@
 /* Longest text of any member; the longest right one is a cluster name or a time. */
 #define MEMBER_MAX 256
 
-enum member { SRC, DST, AT, END, SHOWS_START, CLUSTER, MEMBER_COUNT };
+enum member {
+    SRC,
+    DST,
+    AT,
+    END,
+    SHOWS_START,
+    CLUSTER,
+    AGGREGATED,
+    ALTERNATE,
+    NOT_BEFORE,
+    OWN_CLUSTER,
+    SRC_KIND,
+    SRC_NAMESPACE,
+    SRC_POD,
+    DST_KIND,
+    DST_NAMESPACE,
+    DST_POD,
+    DST_SERVICE,
+    MEMBER_COUNT
+};
 
-static const char *const POINTERS[MEMBER_COUNT] = {"/src", "/dst",         "/at",
-                                                   "/end", "/shows_start", "/cluster"};
+static const char *const POINTERS[MEMBER_COUNT] = {
+    [SRC] = "/src",
+    [DST] = "/dst",
+    [AT] = "/at",
+    [END] = "/end",
+    [SHOWS_START] = "/shows_start",
+    [CLUSTER] = "/cluster",
+    [AGGREGATED] = "/aggregated",
+    [ALTERNATE] = "/alternate",
+    [NOT_BEFORE] = "/not_before",
+    [OWN_CLUSTER] = "/own_cluster",
+    [SRC_KIND] = "/src_kind",
+    [SRC_NAMESPACE] = "/src_namespace",
+    [SRC_POD] = "/src_pod",
+    [DST_KIND] = "/dst_kind",
+    [DST_NAMESPACE] = "/dst_namespace",
+    [DST_POD] = "/dst_pod",
+    [DST_SERVICE] = "/dst_service",
+};
 
 struct question_reader {
     size_t max_line;
@@ -26,6 +62,9 @@ struct question_reader {
     char text[MEMBER_MAX + 1]; /* the member being read */
     size_t len;
     char cluster[STORE_CLUSTER_MAX + 1];
+    char texts[MEMBER_COUNT][MEMBER_MAX]; /* what the question points to */
+    struct flow_identity source;
+    struct flow_identity destination;
 };
 
 int question_reader_new(struct question_reader **reader, size_t max_line)
@@ -120,6 +159,67 @@ static void read_bool(struct question_reader *reader, enum member member, bool *
     }
 }
 
+/* A text that the question points to; len 0 where it is absent. */
+static struct text read_kept(struct question_reader *reader, enum member member,
+                             struct problem *problem)
+{
+    struct text none = {NULL, 0};
+    if (!read_text(reader, member, false, problem)) {
+        return none;
+    }
+    size_t len = reader->len < MEMBER_MAX ? reader->len : MEMBER_MAX;
+    memcpy(reader->texts[member], reader->text, len);
+    return (struct text){reader->texts[member], len};
+}
+
+static enum flow_end read_kind(struct question_reader *reader, enum member member,
+                               struct problem *problem)
+{
+    static const struct {
+        const char *name;
+        enum flow_end end;
+    } KINDS[] = {{"pod", FLOW_END_POD}, {"service", FLOW_END_SERVICE}, {"node", FLOW_END_NODE}};
+    const char *name = POINTERS[member] + 1;
+    if (!read_text(reader, member, false, problem)) {
+        return FLOW_END_UNKNOWN;
+    }
+    for (size_t i = 0; i < sizeof(KINDS) / sizeof(KINDS[0]); i++) {
+        if (reader->len == strlen(KINDS[i].name) &&
+            memcmp(reader->text, KINDS[i].name, reader->len) == 0) {
+            return KINDS[i].end;
+        }
+    }
+    problem_set(problem, 400, name, "%s: expected pod, service or node", name);
+    return FLOW_END_UNKNOWN;
+}
+
+/* What a flow record says besides its addresses. */
+static void read_record(struct question_reader *reader, struct question *question,
+                        struct problem *problem)
+{
+    read_bool(reader, AGGREGATED, &question->aggregated, problem);
+    read_time(reader, NOT_BEFORE, &question->not_before_us, problem);
+    if (reader->values[ALTERNATE].type != JSON_ABSENT &&
+        reader->values[ALTERNATE].type != JSON_NULL) {
+        question->has_alternate = true;
+        read_addr(reader, ALTERNATE, &question->alternate, problem);
+    }
+    question->source_cluster = read_kept(reader, OWN_CLUSTER, problem);
+    reader->source = (struct flow_identity){
+        .end = read_kind(reader, SRC_KIND, problem),
+        .namespace = read_kept(reader, SRC_NAMESPACE, problem),
+        .pod = read_kept(reader, SRC_POD, problem),
+    };
+    reader->destination = (struct flow_identity){
+        .end = read_kind(reader, DST_KIND, problem),
+        .namespace = read_kept(reader, DST_NAMESPACE, problem),
+        .pod = read_kept(reader, DST_POD, problem),
+        .service = read_kept(reader, DST_SERVICE, problem),
+    };
+    question->source_id = &reader->source;
+    question->destination_id = &reader->destination;
+}
+
 static void read_cluster(struct question_reader *reader, const char **cluster,
                          struct problem *problem)
 {
@@ -165,6 +265,7 @@ bool question_read(struct question_reader *reader, const char *line, size_t len,
     read_time(reader, END, &question->end_us, problem);
     read_bool(reader, SHOWS_START, &question->shows_start, problem);
     read_cluster(reader, &question->cluster, problem);
+    read_record(reader, question, problem);
     if (problem->status == 0 && question->end_us < question->start_us) {
         problem_set(problem, 400, "end", "end: expected a time not before `at`");
     }

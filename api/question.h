@@ -4,8 +4,12 @@
  * {"src":"10.0.0.7","dst":"192.0.2.1","at":"2026-05-22T10:00:01Z"}: `at` is RFC 3339 text or epoch
  * seconds as text or number, now where it is absent. Three more keys are taken: "cluster", "end"
  * (a time; the flow record's end where it is aggregated or ended) and "shows_start" (true where
- * absent: the record shows the connection's first packet). null counts as absent, other keys are
- * ignored, so that a flow record can be sent as it is.
+ * absent: the record shows the connection's first packet). For programs that read flow records
+ * there are also "aggregated" (false where absent), "alternate" (another address of the
+ * destination), "not_before" (the source address was somebody else's until then), "own_cluster"
+ * (asked in where anything is known of it), and of the ends' own identity "src_namespace",
+ * "src_pod", "src_kind", "dst_namespace", "dst_pod", "dst_service", "dst_kind" (pod, service or
+ * node). null counts as absent, other keys are ignored, so that a flow record can be sent as it is.
  *
  * Threads: a reader belongs to one thread.
  */

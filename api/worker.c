@@ -52,7 +52,11 @@ static int open_view(struct worker *worker)
     if (err == 0) {
         err = attributor_new(&worker->attributor, worker->view, &worker->api->options.params);
     }
+    if (err == 0 && worker->api->options.owners != NULL) {
+        err = attributor_set_owners(worker->attributor, worker->api->options.owners);
+    }
     if (err != 0) {
+        attributor_free(&worker->attributor);
         store_view_free(&worker->view);
     }
     return err;

@@ -15,6 +15,7 @@
 #include "base/clock.h"
 #include "cli/answers_remote.h"
 #include "cli/load.h"
+#include "cli/owner_files.h"
 #include "cli/source.h"
 
 /* What each thread may remember of the index: some 200,000 pairs of client and address. */
@@ -29,6 +30,7 @@ struct reader_thread {
 struct answers {
     const struct settings *settings;
     struct source source;
+    struct owners *owners;
     struct remote_answers *remote; /* NULL: an index of this machine */
     struct reader_thread *readers; /* of the index */
     size_t reader_count;
@@ -171,10 +173,20 @@ static int open_readers(struct answers *answers)
         reader->index.now_us = now_us;
         err = store_view_new(answers->source.store, &reader->view);
         err = err != 0 ? err : attributor_new(&reader->index.attributor, reader->view, &params);
+        err = err != 0 ? err : attributor_set_owners(reader->index.attributor, answers->owners);
         err = err != 0 ? err : attributor_remember(reader->index.attributor, MEMO_BYTES);
         answers->oracles[i] = (struct join_oracle){join_ask_index, &reader->index};
     }
     answers->oracle_count = count;
+    return err;
+}
+
+static int open_owners(struct answers *answers, struct why *why)
+{
+    struct owner_files files = {false};
+    int err = owners_new(&answers->owners, 0);
+    err = err != 0 ? err : owner_files_read(&files, answers->owners, answers->settings, why);
+    answers->doubtful |= files.doubtful;
     return err;
 }
 
@@ -186,6 +198,7 @@ static int open_index(struct answers *answers, struct why *why)
     if (err == 0 && !captures && !source_has_answers(&answers->source, why)) {
         err = -ENOENT;
     }
+    err = err != 0 ? err : open_owners(answers, why);
     return err != 0 ? err : open_readers(answers);
 }
 
@@ -224,6 +237,7 @@ void answers_close(struct answers **out)
         store_view_free(&answers->readers[i].view);
     }
     free(answers->readers);
+    owners_free(&answers->owners);
     source_close(&answers->source);
     remove_dir(answers->dir);
     *out = NULL;
@@ -242,4 +256,11 @@ const struct join_oracle *answers_oracles(const struct answers *answers, size_t 
 bool answers_doubtful(const struct answers *answers)
 {
     return answers != NULL && answers->doubtful;
+}
+
+void answers_warn_age(const struct answers *answers, int64_t last_flow_us)
+{
+    if (answers->owners != NULL) {
+        owner_files_warn_age(answers->owners, answers->settings, last_flow_us);
+    }
 }

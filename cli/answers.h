@@ -27,3 +27,5 @@ void answers_close(struct answers **answers);
 const struct join_oracle *answers_oracles(const struct answers *answers, size_t *count);
 /* A capture was damaged. NULL is fine. */
 bool answers_doubtful(const struct answers *answers);
+/* Says on stderr where the owners end before the flows. */
+void answers_warn_age(const struct answers *answers, int64_t last_flow_us);

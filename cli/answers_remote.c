@@ -14,7 +14,22 @@
 /* One answer: ATTRIBUTE_CANDIDATES_MAX candidates with long chains. */
 enum { LINE_MAX_LEN = 4 * 1024 * 1024 };
 
-enum { VERDICT, REASON, OWNER_KNOWN, COVERAGE, AMBIGUOUS, LEFT_OUT, ERROR, CANDIDATES };
+/* The members of a party, in an order of their own. */
+enum { PARTY_NAMESPACE, PARTY_POD_NAME, PARTY_SERVICE_NAME, PARTY_WORKLOAD, PARTY_NODE_NAME };
+enum { PARTY_MEMBERS = PARTY_NODE_NAME + 1 };
+enum {
+    VERDICT,
+    REASON,
+    OWNER_KNOWN,
+    COVERAGE,
+    AMBIGUOUS,
+    LEFT_OUT,
+    ERROR,
+    SOURCE_PARTY,
+    DESTINATION_PARTY = SOURCE_PARTY + PARTY_MEMBERS,
+    DESTINATION_KIND = DESTINATION_PARTY + PARTY_MEMBERS,
+    CANDIDATES
+};
 enum { POINTERS = CANDIDATES + ATTRIBUTE_CANDIDATES_MAX };
 
 enum { NAME, ASKED, LIVE, LAST, TTL, COUNT, CLIENTS, VIA, SOURCE, CHAIN };
@@ -27,6 +42,7 @@ struct remote_answers {
     struct json_paths *candidate_paths;
     struct candidate *candidates; /* of the answer in hand */
     char reason[64];
+    char parties[2][PARTY_MEMBERS][OWNER_TEXT_MAX + 1];
     struct buf line; /* of the answer, as far as it came */
 
     /* the call in hand */
@@ -44,9 +60,24 @@ struct remote_answers {
 static int make_paths(struct remote_answers *answers)
 {
     static const char *const FIXED[] = {
-        [VERDICT] = "/verdict",     [REASON] = "/reason",       [OWNER_KNOWN] = "/owner_known",
-        [COVERAGE] = "/coverage",   [AMBIGUOUS] = "/ambiguous", [LEFT_OUT] = "/left_out",
+        [VERDICT] = "/verdict",
+        [REASON] = "/reason",
+        [OWNER_KNOWN] = "/owner_known",
+        [COVERAGE] = "/coverage",
+        [AMBIGUOUS] = "/ambiguous",
+        [LEFT_OUT] = "/left_out",
         [ERROR] = "/error/message",
+        [SOURCE_PARTY + PARTY_NAMESPACE] = "/source/k8s/namespace",
+        [SOURCE_PARTY + PARTY_POD_NAME] = "/source/k8s/pod",
+        [SOURCE_PARTY + PARTY_SERVICE_NAME] = "/source/k8s/service",
+        [SOURCE_PARTY + PARTY_WORKLOAD] = "/source/k8s/workload",
+        [SOURCE_PARTY + PARTY_NODE_NAME] = "/source/k8s/node",
+        [DESTINATION_PARTY + PARTY_NAMESPACE] = "/destination/k8s/namespace",
+        [DESTINATION_PARTY + PARTY_POD_NAME] = "/destination/k8s/pod",
+        [DESTINATION_PARTY + PARTY_SERVICE_NAME] = "/destination/k8s/service",
+        [DESTINATION_PARTY + PARTY_WORKLOAD] = "/destination/k8s/workload",
+        [DESTINATION_PARTY + PARTY_NODE_NAME] = "/destination/k8s/node",
+        [DESTINATION_KIND] = "/destination/kind",
     };
     static const char *const CANDIDATE[] = {
         [NAME] = "/name",       [ASKED] = "/asked", [LIVE] = "/live",
@@ -107,6 +138,57 @@ void remote_answers_free(struct remote_answers **out)
 
 /* ---- Questions ---- */
 
+static void put_text(struct buf *body, const char *key, struct text text)
+{
+    /* Longer ones are no names of Kubernetes, and the service would refuse them. */
+    if (text.len > 0 && text.len <= OWNER_TEXT_MAX) {
+        buf_char(body, ',');
+        buf_json_key(body, key);
+        buf_json_str(body, text.data, text.len);
+    }
+}
+
+static void put_kind(struct buf *body, const char *key, enum flow_end end)
+{
+    static const char *const KINDS[] = {
+        [FLOW_END_POD] = "pod", [FLOW_END_SERVICE] = "service", [FLOW_END_NODE] = "node"};
+    if (end == FLOW_END_POD || end == FLOW_END_SERVICE || end == FLOW_END_NODE) {
+        put_text(body, key, (struct text){KINDS[end], strlen(KINDS[end])});
+    }
+}
+
+/* What the record says besides its addresses. */
+static void put_record(struct buf *body, const struct question *question)
+{
+    char text[TIME_TEXT_MAX > ADDR_TEXT_MAX ? TIME_TEXT_MAX : ADDR_TEXT_MAX];
+    const struct flow_identity *from = question->source_id, *to = question->destination_id;
+    if (question->aggregated) {
+        buf_str(body, ",\"aggregated\":true");
+    }
+    if (question->has_alternate) {
+        size_t len = addr_print(&question->alternate, text);
+        put_text(body, "alternate", (struct text){text, len});
+    }
+    if (question->not_before_us != 0) {
+        size_t len = time_print(question->not_before_us, text);
+        put_text(body, "not_before", (struct text){text, len});
+    }
+    if (question->source_cluster.len <= STORE_CLUSTER_MAX) {
+        put_text(body, "own_cluster", question->source_cluster);
+    }
+    if (from != NULL) {
+        put_kind(body, "src_kind", from->end);
+        put_text(body, "src_namespace", from->namespace);
+        put_text(body, "src_pod", from->pod);
+    }
+    if (to != NULL) {
+        put_kind(body, "dst_kind", to->end);
+        put_text(body, "dst_namespace", to->namespace);
+        put_text(body, "dst_pod", to->pod);
+        put_text(body, "dst_service", to->service);
+    }
+}
+
 static void put_question(struct buf *body, const struct question *question)
 {
     char text[TIME_TEXT_MAX > ADDR_TEXT_MAX ? TIME_TEXT_MAX : ADDR_TEXT_MAX];
@@ -121,7 +203,9 @@ static void put_question(struct buf *body, const struct question *question)
     buf_str(body, "\",\"end\":\"");
     buf_add(body, text, time_print(question->end_us, text));
     buf_str(body, "\",\"shows_start\":");
-    buf_str(body, question->shows_start ? "true}\n" : "false}\n");
+    buf_str(body, question->shows_start ? "true" : "false");
+    put_record(body, question);
+    buf_str(body, "}\n");
 }
 
 static ssize_t send_questions(void *ctx, char *bytes, size_t cap)
@@ -221,6 +305,38 @@ static const char *read_reason(struct remote_answers *answers, const struct json
     return answers->reason;
 }
 
+/* The ends as the service has them; where it knows nothing of one, the record's own identity. */
+static void read_party(struct remote_answers *answers, const struct json_value *values, int which,
+                       struct party *party)
+{
+    struct text texts[PARTY_MEMBERS] = {{NULL, 0}};
+    for (int i = 0; i < PARTY_MEMBERS; i++) {
+        const struct json_value *value = &values[i];
+        char *room = answers->parties[which][i];
+        if (value->type == JSON_STRING && value->text.len <= OWNER_TEXT_MAX) {
+            size_t len = json_unescape(value, room);
+            texts[i] = (struct text){room, len == SIZE_MAX ? 0 : len};
+        }
+    }
+    party->namespace = texts[PARTY_NAMESPACE];
+    party->pod = texts[PARTY_POD_NAME];
+    party->service = texts[PARTY_SERVICE_NAME];
+    party->workload = texts[PARTY_WORKLOAD];
+    party->node = texts[PARTY_NODE_NAME];
+}
+
+static void read_parties(struct remote_answers *answers, const struct json_value *values,
+                         struct attribution *out)
+{
+    read_party(answers, &values[SOURCE_PARTY], 0, &out->source);
+    for (int kind = PARTY_POD; kind <= PARTY_NODE; kind++) {
+        if (is(&values[DESTINATION_KIND], party_kind_name((enum party_kind)kind))) {
+            out->destination.kind = (enum party_kind)kind;
+            read_party(answers, &values[DESTINATION_PARTY], 1, &out->destination);
+        }
+    }
+}
+
 static int read_answer(struct remote_answers *answers, const struct question *question,
                        struct attribution *out)
 {
@@ -246,6 +362,7 @@ static int read_answer(struct remote_answers *answers, const struct question *qu
         .left_out = number(&values[LEFT_OUT]),
         .candidates = answers->candidates,
     };
+    read_parties(answers, values, out);
     while (out->candidate_count < ATTRIBUTE_CANDIDATES_MAX &&
            values[CANDIDATES + out->candidate_count].type == JSON_OBJECT) {
         if (!read_candidate(answers, values[CANDIDATES + out->candidate_count].text, question,

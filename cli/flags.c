@@ -79,6 +79,10 @@ const struct flag FLAGS[] = {
     {"dnstap", "captures", "FILE", NULL,
      "a Frame Streams capture to use instead of an index; repeatable (YAML key: captures)",
      AT(captures), .commands = JOIN, .type = FLAG_TEXTS, .group = GROUP_INDEX},
+    {FLAG("owners"), "FILE", NULL,
+     "whose the addresses were: `kubectl get pods,services,nodes -A -o json`, a recorded watch, or "
+     "kube-state-metrics text; FILE,cluster=NAME; repeatable",
+     AT(owners), .commands = JUDGING, .type = FLAG_TEXTS, .group = GROUP_INDEX},
     {FLAG("cluster"), "NAME", "default", "cluster the addresses belong to", AT(cluster),
      .commands = EVERY & ~STATUS, .type = FLAG_TEXT, .group = GROUP_INDEX},
     {FLAG("retention"), "DURATION", "8d", "days older than this are dropped whole",

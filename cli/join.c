@@ -25,6 +25,7 @@ struct report {
     const struct source_list *sources;
     int64_t start_us; /* monotonic */
     int64_t shown_us; /* when progress was shown last, 0: it is not on the terminal */
+    int64_t last_flow_us;
 };
 
 static void clear_progress(struct report *report)
@@ -233,6 +234,7 @@ static int run(const struct join_options *options, struct report *report, unsign
     err = read_all(join, report->sources, why);
     struct join_totals totals = *join_totals(join);
     totals.bad_inputs += missing;
+    report->last_flow_us = totals.last_flow_us;
     join_free(&join);
     clear_progress(report);
     if (err != 0) {
@@ -266,7 +268,7 @@ int cmd_join(const struct settings *settings)
 {
     struct why why = {""};
     struct source_list sources = {0};
-    struct report report = {settings, &sources, clock_monotonic_us(), 0};
+    struct report report = {settings, &sources, clock_monotonic_us(), 0, 0};
     struct attribute_params params = settings_attribution(settings);
     struct answers *answers = NULL;
     struct join_options options = {
@@ -292,6 +294,9 @@ int cmd_join(const struct settings *settings)
         code = run(&options, &report, (unsigned)err);
     } else {
         code = fail(err, &why);
+    }
+    if (code != EXIT_FAILED && code != EXIT_USAGE) {
+        answers_warn_age(answers, report.last_flow_us);
     }
     if (code == EXIT_DONE && answers_doubtful(answers)) {
         code = EXIT_BAD_INPUT;

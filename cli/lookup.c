@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "cli/commands.h"
 #include "cli/fields.h"
+#include "cli/owner_files.h"
 #include "cli/source.h"
 #include "cli/table.h"
 #include "join/attribute.h"
@@ -60,28 +61,64 @@ static int ask_index(struct source *source, const struct settings *settings,
                                 .start_us = at_us,
                                 .end_us = at_us,
                                 .shows_start = true};
+    struct owner_files files = {false};
+    struct owners *owners = NULL;
     int err = attributor_new(&attributor, source->view, &params);
+    err = err == 0 ? owners_new(&owners, 0) : err;
+    err = err == 0 ? owner_files_read(&files, owners, settings, why) : err;
+    err = err == 0 ? attributor_set_owners(attributor, owners) : err;
     err = err == 0 ? attribute(attributor, &question, now_us, &attribution) : err;
     if (err == 0) {
         json_lookup(body, &attribution);
         err = body->err;
     }
     attributor_free(&attributor);
+    owners_free(&owners);
+    if (err != 0 && why->text[0] != '\0') {
+        return err;
+    }
     return err == 0 ? 0 : why_set(why, err, "%s: %s", source->where, err_str(err));
 }
 
 /* ---- the answer as a sentence ---- */
 
-enum { VERDICT, REASON, COVERAGE, DOMAIN, LEFT_OUT, AMBIGUOUS, FIRST_CANDIDATE };
+enum {
+    VERDICT,
+    REASON,
+    COVERAGE,
+    DOMAIN,
+    LEFT_OUT,
+    AMBIGUOUS,
+    DESTINATION_KIND,
+    DESTINATION_NAMESPACE,
+    DESTINATION_POD,
+    DESTINATION_SERVICE,
+    DESTINATION_NODE,
+    FIRST_CANDIDATE
+};
 enum { NAME, ASKED, AGE_MS, TTL_S, COUNT, VIA, CLIENTS, CANDIDATE_FIELDS };
 
 static const char *const POINTERS[] = {
-    "/verdict",     "/reason",      "/coverage",    "/domain",      "/left_out",    "/ambiguous",
+    "/verdict",
+    "/reason",
+    "/coverage",
+    "/domain",
+    "/left_out",
+    "/ambiguous",
+    "/destination/kind",
+    "/destination/k8s/namespace",
+    "/destination/k8s/pod",
+    "/destination/k8s/service",
+    "/destination/k8s/node",
 #define CANDIDATE(n)                                                                               \
     "/candidates/" n "/name", "/candidates/" n "/asked", "/candidates/" n "/age_ms",               \
         "/candidates/" n "/ttl_s", "/candidates/" n "/count", "/candidates/" n "/via",             \
         "/candidates/" n "/clients"
-    CANDIDATE("0"), CANDIDATE("1"), CANDIDATE("2"), CANDIDATE("3"), CANDIDATE("4"),
+    CANDIDATE("0"),
+    CANDIDATE("1"),
+    CANDIDATE("2"),
+    CANDIDATE("3"),
+    CANDIDATE("4"),
 #undef CANDIDATE
 };
 _Static_assert(sizeof(POINTERS) / sizeof(POINTERS[0]) ==
@@ -204,9 +241,36 @@ static void put_reason(struct buf *out, const struct fields *fields, const char 
     fields_text(fields, REASON, out);
 }
 
+/* "10.0.0.7 went to the service shop/db" */
+static void put_internal(struct buf *out, const struct fields *fields, const char *const *ends)
+{
+    size_t name = fields_is(fields, DESTINATION_KIND, "pod")       ? DESTINATION_POD
+                  : fields_is(fields, DESTINATION_KIND, "service") ? DESTINATION_SERVICE
+                                                                   : DESTINATION_NODE;
+    buf_printf(out, "%s went to the ", ends[0]);
+    fields_text(fields, DESTINATION_KIND, out);
+    buf_char(out, ' ');
+    if (fields->values[DESTINATION_NAMESPACE].type == JSON_STRING) {
+        fields_text(fields, DESTINATION_NAMESPACE, out);
+        buf_char(out, '/');
+    }
+    fields_text(fields, name, out);
+    if (has_candidate(fields, 0)) {
+        buf_str(out, " as ");
+        fields_text(fields, member(0, NAME), out);
+        buf_str(out, ": ");
+        put_evidence(out, fields, 0, ends[1]);
+        put_others(out, fields, 1);
+    } else {
+        buf_str(out, "; it was not seen asking for its name");
+    }
+}
+
 static void put_sentence(struct buf *out, const struct fields *fields, const char *const *ends)
 {
-    if (fields_is(fields, VERDICT, "resolved") || fields_is(fields, VERDICT, "stale")) {
+    if (fields_is(fields, VERDICT, "internal")) {
+        put_internal(out, fields, ends);
+    } else if (fields_is(fields, VERDICT, "resolved") || fields_is(fields, VERDICT, "stale")) {
         put_named(out, fields, ends, fields_is(fields, VERDICT, "stale"));
     } else if (fields_is(fields, VERDICT, "shared")) {
         put_shared(out, fields, ends);
@@ -273,6 +337,11 @@ int cmd_lookup(const struct settings *settings)
     struct why why = {""};
     struct buf body = {0};
     int code = EXIT_DONE;
+    if (settings->server != NULL && settings->owners.count > 0) {
+        fprintf(stderr, "whither lookup: --owners is for an index of this machine; with --server "
+                        "the service's own count\n");
+        return EXIT_USAGE;
+    }
     if (source_open(&source, settings, &why) != 0 || !source_has_answers(&source, &why)) {
         code = fail(why.text);
     } else {

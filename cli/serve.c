@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "cli/commands.h"
+#include "cli/owner_files.h"
 #include "collector/collector.h"
 #include "collector/upload.h"
 #include "store/store.h"
@@ -24,6 +25,7 @@
 struct service {
     const struct settings *settings;
     struct store *store;
+    struct owners *owners;
     struct collector *collector;
     struct uploads uploads;
     struct api_ingest ingest;
@@ -98,6 +100,13 @@ static int open_store(struct service *service, struct why *why)
     return store_open(&service->store, settings->data, STORE_WRITE, &options, why);
 }
 
+static int read_owners(struct service *service, struct why *why)
+{
+    struct owner_files files = {false};
+    int err = owners_new(&service->owners, 0);
+    return err != 0 ? err : owner_files_read(&files, service->owners, service->settings, why);
+}
+
 static int start_collector(struct service *service, struct why *why)
 {
     const struct settings *settings = service->settings;
@@ -137,6 +146,7 @@ static int start_http(struct service *service, struct why *why)
         .port = settings->http.port,
         .token_file = settings->http_token_file,
         .store = service->store,
+        .owners = service->owners,
         .params = settings_attribution(settings),
         .cluster = settings->cluster,
         .expect_senders = settings->expect_senders,
@@ -170,6 +180,7 @@ static void stop(struct service *service)
     api_stop(&service->api);
     collector_free(&service->collector);
     store_close(&service->store);
+    owners_free(&service->owners);
 }
 
 /* Waiting longer than systemd or Kubernetes do only ends in SIGKILL. What is committed is safe, and
@@ -186,6 +197,7 @@ int cmd_serve(const struct settings *settings)
     struct service service = {.settings = settings};
     struct why why = {""};
     int err = open_store(&service, &why);
+    err = err == 0 ? read_owners(&service, &why) : err;
     err = err == 0 ? start_collector(&service, &why) : err;
     err = err == 0 ? start_http(&service, &why) : err;
     if (err != 0) {

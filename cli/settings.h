@@ -99,6 +99,7 @@ struct settings {
     struct string_list captures; /* join --dnstap FILE */
     const char *token_file;      /* --token-file FILE: for --server */
     const char *cluster;         /* --cluster NAME, "default" */
+    struct string_list owners;   /* --owners FILE[,cluster=NAME] */
 
     /* serve */
     struct string_list dnstap;       /* --dnstap unix:PATH | tcp:ADDR:PORT */

@@ -331,6 +331,9 @@ static void give_out(struct worker *worker, const struct flow_record *record,
 {
     worker->totals.flows++;
     worker->totals.verdicts[attribution->verdict]++;
+    if (record->flow.start_us > worker->totals.last_flow_us) {
+        worker->totals.last_flow_us = record->flow.start_us;
+    }
     worker->sink->kind->flow(worker->sink, &worker->out, record, attribution);
 }
 
@@ -401,6 +404,9 @@ static void add_totals(struct join *join, const struct join_totals *batch)
         join->totals.verdicts[verdict] += batch->verdicts[verdict];
     }
     join->totals.bytes = join->bytes + batch->bytes;
+    if (batch->last_flow_us > join->totals.last_flow_us) {
+        join->totals.last_flow_us = batch->last_flow_us;
+    }
     if (join->options.progress != NULL) {
         join->options.progress(join->options.report_ctx, &join->totals);
     }

@@ -37,7 +37,8 @@ struct join_totals {
     uint64_t bad;    /* records that could not be read, and flows with a field that is nonsense */
     uint64_t inputs; /* that could be opened */
     uint64_t bad_inputs;
-    uint64_t bytes; /* read from disk */
+    uint64_t bytes;       /* read from disk */
+    int64_t last_flow_us; /* the latest time of a flow; 0: none */
 };
 
 struct join_options {
