@@ -62,10 +62,15 @@ static void run_checks(const struct check *checks, size_t count, const struct do
     }
 }
 
-int doctor_run(struct findings *findings, const struct doctor_facts *facts)
+int findings_init(struct findings *findings)
 {
     *findings = (struct findings){.items = calloc(FINDINGS_MAX, sizeof(struct finding))};
-    if (findings->items == NULL) {
+    return findings->items == NULL ? -ENOMEM : 0;
+}
+
+int doctor_run(struct findings *findings, const struct doctor_facts *facts)
+{
+    if (findings_init(findings) != 0) {
         return -ENOMEM;
     }
     run_checks(SENDER_CHECKS, SENDER_CHECK_COUNT, facts, findings);
@@ -85,15 +90,16 @@ static void put_finding(struct buf *buf, const struct finding *finding)
     buf_char(buf, '}');
 }
 
-static void put_check(struct buf *buf, const struct check *check, const struct findings *findings)
+void json_check(struct buf *buf, const char *name, const char *title,
+                const struct findings *findings)
 {
     const char *comma = "";
-    json_text_member(buf, "{\"check\":", check->name);
-    json_text_member(buf, ",\"title\":", check->title);
-    json_text_member(buf, ",\"result\":", severity_name(findings_worst(findings, check->name)));
+    json_text_member(buf, "{\"check\":", name);
+    json_text_member(buf, ",\"title\":", title);
+    json_text_member(buf, ",\"result\":", severity_name(findings_worst(findings, name)));
     buf_str(buf, ",\"findings\":[");
     for (size_t i = 0; i < findings->count; i++) {
-        if (strcmp(findings->items[i].check, check->name) == 0) {
+        if (strcmp(findings->items[i].check, name) == 0) {
             buf_str(buf, comma);
             put_finding(buf, &findings->items[i]);
             comma = ",";
@@ -107,7 +113,7 @@ static void put_checks(struct buf *buf, const struct check *checks, size_t count
 {
     for (size_t i = 0; i < count; i++) {
         buf_str(buf, *separator);
-        put_check(buf, &checks[i], findings);
+        json_check(buf, checks[i].name, checks[i].title, findings);
         *separator = ",\n";
     }
 }

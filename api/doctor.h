@@ -110,6 +110,8 @@ int doctor_gather(struct doctor_facts *facts, struct store_view *view,
                   const struct doctor_query *query);
 void doctor_facts_fini(struct doctor_facts *facts);
 
+/* Room for findings. Returns 0 or -ENOMEM. */
+int findings_init(struct findings *findings);
 /* Runs all checks. Returns 0 or -ENOMEM. */
 int doctor_run(struct findings *findings, const struct doctor_facts *facts);
 void findings_fini(struct findings *findings);
@@ -118,6 +120,10 @@ enum severity findings_worst(const struct findings *findings, const char *check)
 /* For the checks: adds a finding whose evidence is written by the format. */
 void findings_add(struct findings *findings, const struct finding *like, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
+
+/* One member of "checks" below. */
+void json_check(struct buf *buf, const char *name, const char *title,
+                const struct findings *findings);
 
 /* Gathers, runs and appends one object:
  *   {"cluster","from","to","worst":"ok"|"note"|"warning"|"error","checks":[

@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "cli/commands.h"
+#include "cli/doctor_flows.h"
 #include "cli/fields.h"
 #include "cli/source.h"
 
@@ -157,6 +158,7 @@ static int exit_code(const struct fields *body)
                                                : EXIT_DONE;
 }
 
+/* Prints one report. Returns the exit code. */
 static int print(const struct settings *settings, const struct buf *body, struct why *why)
 {
     struct report report = {.color = settings->color};
@@ -179,24 +181,46 @@ static int print(const struct settings *settings, const struct buf *body, struct
     return code;
 }
 
+/* ---- The command ---- */
+
+/* The feed, and, where there are sources, how flows fit it. Returns the worse exit code. */
+static int examine(struct source *source, const struct settings *settings, struct why *why)
+{
+    struct buf body = {0};
+    int code = EXIT_FAILED;
+    int err = source->remote != NULL ? ask_service(source, settings, &body, why)
+                                     : ask_index(source, settings, &body, why);
+    if (err == 0) {
+        code = print(settings, &body, why);
+    }
+    if (code != EXIT_FAILED && settings->arg_count > 0) {
+        buf_reset(&body);
+        err = doctor_flows(&body, settings, source->view, why);
+        int flows = err == 0 ? print(settings, &body, why) : EXIT_FAILED;
+        code = flows == EXIT_FAILED || flows > code ? flows : code;
+    }
+    if (err != 0 && why->text[0] == '\0') {
+        why_set(why, err, "%s", err_str(err));
+    }
+    buf_fini(&body);
+    return err == W_EUSAGE ? EXIT_USAGE : code;
+}
+
 int cmd_doctor(const struct settings *settings)
 {
     struct source source;
     struct why why = {""};
-    struct buf body = {0};
     int code = EXIT_FAILED;
-    int err = source_open(&source, settings, &why);
-    if (err == 0) {
-        err = source.remote != NULL ? ask_service(&source, settings, &body, &why)
-                                    : ask_index(&source, settings, &body, &why);
+    if (settings->arg_count > 0 && settings->server != NULL) {
+        fprintf(stderr, "whither doctor: flow records are examined beside an index: --data DIR\n");
+        return EXIT_USAGE;
     }
-    if (err == 0) {
-        code = print(settings, &body, &why);
+    if (source_open(&source, settings, &why) == 0) {
+        code = examine(&source, settings, &why);
     }
-    if (code == EXIT_FAILED) {
-        fprintf(stderr, "whither doctor: %s\n", why.text[0] != '\0' ? why.text : err_str(err));
+    if (code == EXIT_FAILED || code == EXIT_USAGE) {
+        fprintf(stderr, "whither doctor: %s\n", why.text);
     }
-    buf_fini(&body);
     source_close(&source);
     return code;
 }

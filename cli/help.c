@@ -74,12 +74,15 @@ static const struct page PAGES[COMMAND_COUNT] = {
          "  whither status --data /var/lib/whither\n"
          "  whither status --server http://127.0.0.1:8053 --output json\n"},
     [COMMAND_DOCTOR] =
-        {"whither doctor [flags]", "can the answers be trusted: what is wrong, and the remedy",
+        {"whither doctor [SOURCE...] [flags]",
+         "can the answers be trusted: what is wrong, and the remedy",
          "Looks at what senders sent, when nobody watched and what the index holds, and says what\n"
-         "is wrong with evidence, consequence and remedy. Exit codes: 0 nothing, 4 warnings,\n"
-         "5 errors, 1 the index or the service could not be asked.",
+         "is wrong with evidence, consequence and remedy. With flow records (SOURCE as for join),\n"
+         "also whether they fit the answers. Exit codes: 0 nothing, 4 warnings, 5 errors, 1 the\n"
+         "index or the service could not be asked.",
          "  whither doctor --data /var/lib/whither\n"
          "  whither doctor --server http://127.0.0.1:8053 --window 7d\n"
+         "  whither doctor flows.jsonl --data /var/lib/whither\n"
          "  whither doctor --output json\n"},
 };
 

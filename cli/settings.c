@@ -417,7 +417,7 @@ static int check_arguments(const struct settings *settings, struct why *why)
         [COMMAND_LOOKUP] = {2, 2, "SRC DST: two IP addresses"},
         [COMMAND_NAMES] = {1, 1, "one NAME or IP"},
         [COMMAND_STATUS] = {0, 0, "flags only"},
-        [COMMAND_DOCTOR] = {0, 0, "flags only"},
+        [COMMAND_DOCTOR] = {0, SIZE_MAX, "flow records or nothing"},
     };
     size_t count = settings->arg_count;
     if (count < SHAPES[settings->command].least) {

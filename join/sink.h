@@ -21,6 +21,7 @@ struct sink_options {
     bool color;
     uint64_t explain;                      /* SINK_EXPLAIN: number of the record */
     const struct attribute_params *params; /* likewise: what was asked with; borrowed */
+    void *ctx;                             /* for a kind of the caller's own; borrowed */
 };
 
 struct sink;

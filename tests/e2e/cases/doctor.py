@@ -13,7 +13,7 @@ from support import wire
 from support.case import case
 from support.coredns import CoreDNS, ask, dnstap_line, zone_block
 from support.lab import expect, wait_for
-from support.whither import Commands, Service
+from support.whither import Commands, Service, rfc3339
 
 from .senders import LOCAL_DATA, UNBOUND, start
 from .peers import answers
@@ -176,6 +176,47 @@ def one_address(lab):
     sender.send(payloads)
     expect_found(service, "clients", "warning", "only 1 addresses", 4)
     expect_found(service, "zones", "warning", "cluster.local", 4)
+
+
+def flow(source, destination, at_us):
+    """A Hubble line of a connection that begins then."""
+    return json.dumps({"flow": {
+        "time": rfc3339(at_us), "verdict": "FORWARDED", "Type": "L3_L4",
+        "IP": {"source": source, "destination": destination, "ipVersion": "IPv4"},
+        "l4": {"TCP": {"source_port": 40000 + at_us % 20000, "destination_port": 443,
+                       "flags": {"SYN": True}}},
+        "traffic_direction": "EGRESS", "is_reply": False}}) + "\n"
+
+
+def examine_flows(service, lines):
+    """What doctor finds about these flows, when the service has ended."""
+    path = service.lab.write("flows.jsonl", "".join(lines))
+    done = service.run("doctor", path, "--data", service.data, "--output", "json")
+    expect(done.returncode in (0, 4, 5), "doctor failed", done.stdout, done.stderr)
+    report = json.loads(done.stdout.splitlines()[1])
+    return {check["check"]: check["findings"] for check in report["checks"]}
+
+
+@case("doctor compares flows with what CoreDNS answered: clocks, and who never asks")
+def flows(lab):
+    service = Service(lab)
+    server = CoreDNS(lab, "new", "coredns", dnstap_line(service.unix) + zone_block(lab))
+    ask_some(server.port)
+    service.wait_name(CLIENTS[-1], "198.51.100.10", "shop.example.com")
+    begin = now_us()
+    service.stop()
+    right = [flow(client, "198.51.100.10", begin + 1000 * n)
+             for n in range(5) for client in CLIENTS]
+    seen = examine_flows(service, right)
+    expect(not any(seen.values()), "something was found", seen)
+    late = [flow(client, "198.51.100.10", begin - 20000000 + 1000 * n)
+            for n in range(5) for client in CLIENTS]
+    seen = examine_flows(service, late)
+    expect([what["severity"] for what in seen["flow-clock"]] == ["error"], "not found", seen)
+    expect(not seen["never-asked"], "they did ask", seen)
+    silent = [flow("127.0.0.99", "203.0.113.99", begin + 1000 * n) for n in range(3)]
+    seen = examine_flows(service, right + silent)
+    expect("127.0.0.99 (3)" in seen["never-asked"][0]["evidence"], "not named", seen)
 
 
 @case("doctor says what it cannot examine: no index, a damaged one, no service")
