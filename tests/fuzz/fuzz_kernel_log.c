@@ -7,7 +7,16 @@
 #include "join/loki.h"
 #include "tests/fuzz/flow_fuzz.h"
 
-/* The document whole and in pieces must give the same entries, which are then parsed. */
+static uint64_t add(uint64_t sum, struct text text)
+{
+    for (size_t i = 0; i < text.len; i++) {
+        sum = sum * 31 + (unsigned char)text.data[i];
+    }
+    return sum * 31 + text.len;
+}
+
+/* The document whole and in pieces must give the same entries with the same labels, which are then
+ * parsed. */
 static uint64_t read_document(struct flow_fuzz *fuzz, const char *text, size_t len, size_t step)
 {
     struct loki loki;
@@ -18,9 +27,7 @@ static uint64_t read_document(struct flow_fuzz *fuzz, const char *text, size_t l
     for (size_t at = 0; at < len && event != LOKI_ERROR; at += step) {
         loki_push(&loki, text + at, len - at < step ? len - at : step);
         while ((event = loki_next(&loki, &entry)) == LOKI_ENTRY) {
-            for (size_t i = 0; i < entry.len; i++) {
-                sum = sum * 31 + (unsigned char)entry.data[i];
-            }
+            sum = add(add(sum, entry), loki_labels(&loki));
             flow_fuzz_line(fuzz, &FORMAT_LOKI, entry.data, entry.len);
         }
     }
