@@ -15,6 +15,7 @@
 #include <stdint.h>
 
 #include "base/buf.h"
+#include "join/owners.h"
 #include "store/store.h"
 
 /* How far back is looked unless told otherwise: the default horizon of attribution. */
@@ -27,12 +28,13 @@ const char *severity_name(enum severity severity);
 struct doctor_query {
     const char *cluster;
     int64_t now_us;
-    int64_t window_us; /* how far back is looked */
-    bool window_given; /* by the user: then the index must reach back so far */
-    int64_t settle_us; /* a live join waits that long at most */
-    int64_t skew_us;   /* clocks may differ by this */
-    uint32_t expected; /* --expect-senders, 0: not fixed */
-    int64_t keep_us;   /* --retention of the service, 0: not known */
+    int64_t window_us;     /* how far back is looked */
+    bool window_given;     /* by the user: then the index must reach back so far */
+    int64_t settle_us;     /* a live join waits that long at most */
+    int64_t skew_us;       /* clocks may differ by this */
+    uint32_t expected;     /* --expect-senders, 0: not fixed */
+    int64_t keep_us;       /* --retention of the service, 0: not known */
+    struct owners *owners; /* borrowed; NULL: nobody is known */
 };
 
 /* One sender: all streams of one identity that touch the window. */
@@ -57,7 +59,12 @@ struct doctor_blind {
     char reason[24];
 };
 
-enum { DOCTOR_SENDERS_MAX = 256, DOCTOR_BLINDS_MAX = 256 };
+enum { DOCTOR_SENDERS_MAX = 256, DOCTOR_BLINDS_MAX = 256, DOCTOR_PODS_MAX = 64 };
+
+/* A pod that answers DNS, as its labels say. */
+struct doctor_pod {
+    char name[STORE_IDENTITY_MAX + 1];
+};
 
 struct doctor_facts {
     struct doctor_query query;
@@ -72,7 +79,10 @@ struct doctor_facts {
     uint64_t blinds_left_out;
     int64_t blind_us; /* of the window, overlaps counted once */
     struct store_status status;
-    uint64_t clients;    /* different ones, counted up to 64 */
+    uint64_t clients;            /* different ones, counted up to 64 */
+    uint64_t node_clients;       /* of these, that are nodes */
+    struct doctor_pod *dns_pods; /* that run now */
+    size_t dns_pod_count;
     bool cluster_names;  /* names under cluster.local were answered */
     bool external_names; /* others were */
     struct store_disk disk;

@@ -193,6 +193,64 @@ static bool count_client(void *ctx, const struct addr *client)
     return set->count < CLIENTS_COUNTED;
 }
 
+/* ---- Who they are ---- */
+
+static bool has_label(const char *labels, const char *label)
+{
+    size_t len = strlen(label);
+    for (const char *at = labels; *at != '\0';) {
+        size_t line = strcspn(at, "\n");
+        if (line == len && memcmp(at, label, len) == 0) {
+            return true;
+        }
+        at += line + (at[line] == '\n');
+    }
+    return false;
+}
+
+/* What kubeadm, the clouds and CoreDNS' chart label their DNS pods with. */
+static bool is_dns_pod(const struct owner *owner)
+{
+    static const char *const LABELS[] = {"k8s-app=kube-dns", "k8s-app=coredns",
+                                         "k8s-app=node-local-dns",
+                                         "app.kubernetes.io/name=coredns"};
+    for (size_t i = 0; i < sizeof(LABELS) / sizeof(LABELS[0]); i++) {
+        if (has_label(owner->labels, LABELS[i])) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool add_dns_pod(void *ctx, const struct owner *owner)
+{
+    struct doctor_facts *facts = ctx;
+    bool runs = owner->kind == OWNER_POD && !owner->hint && owner->to_us == OWNER_OPEN &&
+                strcmp(owner->cluster, facts->query.cluster) == 0;
+    if (runs && is_dns_pod(owner)) {
+        struct doctor_pod *pod = &facts->dns_pods[facts->dns_pod_count++];
+        snprintf(pod->name, sizeof(pod->name), "%s", owner->name);
+    }
+    return facts->dns_pod_count < DOCTOR_PODS_MAX;
+}
+
+static int gather_owners(struct doctor_facts *facts, const struct client_set *set)
+{
+    struct owners_reader *reader;
+    struct owner_at at;
+    if (facts->query.owners == NULL) {
+        return 0;
+    }
+    int err = owners_reader_new(&reader, facts->query.owners);
+    for (uint64_t i = 0; err == 0 && i < set->count; i++) {
+        bool known = owners_at(reader, facts->query.cluster, &set->addrs[i], facts->to_us, &at);
+        facts->node_clients += known && at.owner->kind == OWNER_NODE;
+    }
+    owners_reader_free(&reader);
+    owners_each(facts->query.owners, 0, add_dns_pod, facts);
+    return err;
+}
+
 static int gather_asked(struct gathering *gathering)
 {
     struct doctor_facts *facts = gathering->facts;
@@ -200,6 +258,7 @@ static int gather_asked(struct gathering *gathering)
     int err = store_clients(gathering->view, facts->query.cluster, facts->from_us, facts->to_us,
                             count_client, &set);
     facts->clients = set.count;
+    err = err < 0 ? err : gather_owners(facts, &set);
     err = err < 0 ? err : probe_names(gathering, true, &facts->cluster_names);
     return err < 0 ? err : probe_names(gathering, false, &facts->external_names);
 }
@@ -214,8 +273,9 @@ int doctor_gather(struct doctor_facts *facts, struct store_view *view,
         .query = *query,
         .senders = calloc(DOCTOR_SENDERS_MAX, sizeof(struct doctor_sender)),
         .blinds = calloc(DOCTOR_BLINDS_MAX, sizeof(struct doctor_blind)),
+        .dns_pods = calloc(DOCTOR_PODS_MAX, sizeof(struct doctor_pod)),
     };
-    if (facts->senders == NULL || facts->blinds == NULL) {
+    if (facts->senders == NULL || facts->blinds == NULL || facts->dns_pods == NULL) {
         return -ENOMEM;
     }
     int err = store_status(view, &facts->status);
@@ -232,5 +292,6 @@ void doctor_facts_fini(struct doctor_facts *facts)
 {
     free(facts->senders);
     free(facts->blinds);
+    free(facts->dns_pods);
     *facts = (struct doctor_facts){0};
 }

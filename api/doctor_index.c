@@ -203,8 +203,52 @@ static void check_span(const struct doctor_facts *facts, struct findings *findin
     }
 }
 
+/* CoreDNS names itself after its pod unless told otherwise. */
+static bool is_heard(const struct doctor_facts *facts, const struct doctor_pod *pod)
+{
+    for (size_t i = 0; i < facts->sender_count; i++) {
+        if (strcmp(facts->senders[i].identity, pod->name) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void check_tapped(const struct doctor_facts *facts, struct findings *findings)
+{
+    struct finding like = {
+        .check = "tapped",
+        .severity = SEVERITY_ERROR,
+        .consequence = "what this replica answered is not seen: a part of all connections stays "
+                       "without a name",
+        .remedy = "every replica reads the same Corefile: see that its pod restarted since, and "
+                  "that it may connect here",
+    };
+    size_t heard = 0;
+    for (size_t i = 0; i < facts->dns_pod_count; i++) {
+        heard += is_heard(facts, &facts->dns_pods[i]);
+    }
+    if (heard == 0 && facts->sender_count < facts->dns_pod_count) {
+        findings_add(findings, &like, "%zu DNS pods run, %zu senders were heard",
+                     facts->dns_pod_count, facts->sender_count);
+    }
+    for (size_t i = 0; i < facts->dns_pod_count && heard > 0; i++) {
+        if (!is_heard(facts, &facts->dns_pods[i])) {
+            snprintf(like.subject, sizeof(like.subject), "%s", facts->dns_pods[i].name);
+            findings_add(findings, &like, "a DNS pod that was never heard in the window");
+        }
+    }
+}
+
 static void check_clients(const struct doctor_facts *facts, struct findings *findings)
 {
+    static const struct finding NODES = {
+        .check = "clients",
+        .severity = SEVERITY_ERROR,
+        .consequence = "a node mixes its pods: their connections get no names of their own",
+        .remedy = "tap the server that pods ask themselves: `dnstap` in the Corefile of "
+                  "node-local-dns; or keep the pods' addresses on the way (no masquerade)",
+    };
     static const struct finding LIKE = {
         .check = "clients",
         .severity = SEVERITY_WARNING,
@@ -213,8 +257,11 @@ static void check_clients(const struct doctor_facts *facts, struct findings *fin
         .remedy = "tap the server that pods ask themselves: `dnstap` in the Corefile of "
                   "node-local-dns; or keep the pods' addresses on the way (no masquerade)",
     };
-    if (facts->clients > 0 && facts->clients < FEW_CLIENTS &&
-        facts->status.answers >= MANY_ANSWERS) {
+    if (facts->node_clients * 2 > facts->clients) {
+        findings_add(findings, &NODES, "%" PRIu64 " of %" PRIu64 " clients are nodes",
+                     facts->node_clients, facts->clients);
+    } else if (facts->clients > 0 && facts->clients < FEW_CLIENTS &&
+               facts->status.answers >= MANY_ANSWERS) {
         findings_add(findings, &LIKE, "only %" PRIu64 " addresses got all of %" PRIu64 " answers",
                      facts->clients, facts->status.answers);
     }
@@ -264,6 +311,7 @@ static void check_disk(const struct doctor_facts *facts, struct findings *findin
 const struct check INDEX_CHECKS[] = {
     {"senders", "senders are connected", check_senders},
     {"silent", "connected senders are heard", check_silent},
+    {"tapped", "every DNS pod is tapped", check_tapped},
     {"blind", "somebody watched all the time", check_blind},
     {"losses", "no answer was lost here", check_losses},
     {"restarts", "no connection was cut", check_restarts},

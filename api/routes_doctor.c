@@ -19,6 +19,7 @@ void doctor_get(struct request *request)
         .skew_us = options->params.skew_us,
         .expected = options->expect_senders,
         .keep_us = options->retention_us,
+        .owners = options->owners,
     };
     query.window_given = params_find(&request->params, "window") != NULL;
     params_duration(&request->params, "window", &query.window_us, problem);

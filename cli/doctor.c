@@ -10,6 +10,7 @@
 #include "cli/commands.h"
 #include "cli/doctor_flows.h"
 #include "cli/fields.h"
+#include "cli/owner_files.h"
 #include "cli/source.h"
 
 enum { WORST, CHECKS, LEFT_OUT, REPORT_FIELDS };
@@ -50,6 +51,10 @@ static int ask_service(struct source *source, const struct settings *settings, s
 static int ask_index(struct source *source, const struct settings *settings, struct buf *body,
                      struct why *why)
 {
+    struct owner_files files = {false};
+    struct owners *owners = NULL;
+    int err = owners_new(&owners, 0);
+    err = err == 0 ? owner_files_read(&files, owners, settings, why) : err;
     const struct doctor_query query = {
         .cluster = settings->cluster,
         .now_us = clock_now_us(),
@@ -57,9 +62,14 @@ static int ask_index(struct source *source, const struct settings *settings, str
         .window_given = settings->window_us != 0,
         .settle_us = settings->settle_us,
         .skew_us = settings->skew_us,
+        .owners = owners,
     };
-    int err = json_doctor(body, source->view, &query);
-    return err == 0 ? 0 : why_set(why, err, "%s: %s", source->where, err_str(err));
+    err = err == 0 ? json_doctor(body, source->view, &query) : err;
+    owners_free(&owners);
+    if (err != 0 && why->text[0] == '\0') {
+        why_set(why, err, "%s: %s", source->where, err_str(err));
+    }
+    return err;
 }
 
 /* ---- Words ---- */

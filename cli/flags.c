@@ -82,7 +82,7 @@ const struct flag FLAGS[] = {
     {FLAG("owners"), "FILE", NULL,
      "whose the addresses were: `kubectl get pods,services,nodes -A -o json`, a recorded watch, or "
      "kube-state-metrics text; FILE,cluster=NAME; repeatable",
-     AT(owners), .commands = JUDGING, .type = FLAG_TEXTS, .group = GROUP_INDEX},
+     AT(owners), .commands = JUDGING | DOCTOR, .type = FLAG_TEXTS, .group = GROUP_INDEX},
     {FLAG("cluster"), "NAME", "default", "cluster the addresses belong to", AT(cluster),
      .commands = EVERY & ~STATUS, .type = FLAG_TEXT, .group = GROUP_INDEX},
     {FLAG("retention"), "DURATION", "8d", "days older than this are dropped whole",

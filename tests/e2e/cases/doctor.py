@@ -154,6 +154,30 @@ def missing(lab):
     expect_found(service, "senders", "error", "1 of 2 expected", 5)
 
 
+def pod(name, address):
+    """A running DNS pod, as `kubectl get pods -o json` lists it."""
+    return {"apiVersion": "v1", "kind": "Pod",
+            "metadata": {"name": name, "namespace": "kube-system", "uid": name,
+                         "labels": {"k8s-app": "kube-dns"}},
+            "spec": {"nodeName": "node-1"},
+            "status": {"phase": "Running", "podIP": address, "podIPs": [{"ip": address}],
+                       "startTime": "2026-01-01T00:00:00Z"}}
+
+
+@case("doctor finds the replica of CoreDNS that is not tapped")
+def untapped(lab):
+    pods = {"apiVersion": "v1", "kind": "List",
+            "items": [pod("sender-1", "10.244.0.2"), pod("coredns-2", "10.244.0.3")]}
+    path = lab.write("pods.json", json.dumps(pods))
+    service = Service(lab, options=["--owners", path])
+    server = CoreDNS(lab, "new", "coredns", dnstap_line(service.unix) + zone_block(lab))
+    ask_some(server.port)
+    service.wait_name(CLIENTS[0], "198.51.100.10", "shop.example.com")
+    expect_found(service, "tapped", "error", "never heard", 5)
+    found, _ = examine(service)
+    expect([what["subject"] for what in found["tapped"]] == ["coredns-2"], "another one", found)
+
+
 @case("doctor finds a clock that is {0}", ("ahead", 5, "clock", "error", 5),
       ("behind, as late answers", -20, "delay", "warning", 4))
 def wrong_clock(lab, _, seconds, check, severity, status):

@@ -318,6 +318,44 @@ static void a_small_cluster(struct doctor_facts *f)
     f->status.answers = 500;
 }
 
+static void nodes_are_known(struct doctor_facts *f)
+{
+    f->node_clients = 21;
+}
+
+static void some_are_nodes(struct doctor_facts *f)
+{
+    f->node_clients = 20;
+}
+
+static struct doctor_pod pods[3];
+
+static void one_pod_of_two(struct doctor_facts *f)
+{
+    f->dns_pods = pods;
+    f->dns_pod_count = 2;
+    strcpy(pods[0].name, "coredns-1");
+    strcpy(pods[1].name, "coredns-2");
+}
+
+static void its_only_pod(struct doctor_facts *f)
+{
+    one_pod_of_two(f);
+    f->dns_pod_count = 1;
+}
+
+static void pods_of_other_names(struct doctor_facts *f)
+{
+    one_pod_of_two(f);
+    strcpy(pods[0].name, "dns-x");
+}
+
+static void one_pod_of_another_name(struct doctor_facts *f)
+{
+    pods_of_other_names(f);
+    f->dns_pod_count = 1;
+}
+
 static void only_cluster_names(struct doctor_facts *f)
 {
     f->external_names = false;
@@ -356,6 +394,13 @@ static void what_is_wrong_with_the_index_is_found(void **state)
         {"a short retention", kept_too_short, "span:warning"},
         {"few clients with many answers", nodes_ask, "clients:warning"},
         {"few clients with few answers", a_small_cluster, ""},
+        {"clients that are nodes", nodes_are_known, "clients:error"},
+        {"half of them nodes", some_are_nodes, ""},
+        {"a DNS pod that is not tapped", one_pod_of_two, "tapped:error"},
+        {"its only DNS pod is tapped", its_only_pod, ""},
+        {"fewer senders than pods, with identities of their own", pods_of_other_names,
+         "tapped:error"},
+        {"as many senders as pods", one_pod_of_another_name, ""},
         {"only names inside", only_cluster_names, "zones:warning"},
         {"only names outside", no_cluster_names, ""},
         {"room for less than a week", disk_filling, "disk:warning"},
