@@ -167,7 +167,7 @@ static void test_only_what_changed_is_saved(void **state)
     fixture_dir(dir);
     process_start(&process, dir, STORE_WRITE);
     for (int i = 1; i <= 4; i++) {
-        char name[16], addr[16];
+        char name[24], addr[24];
         snprintf(name, sizeof(name), "cart-%d", i);
         snprintf(addr, sizeof(addr), "192.0.2.%d", i);
         tell(&process, name, addr, 10, false);
@@ -245,7 +245,7 @@ static void test_what_the_store_cannot_take_comes_again(void **state)
     labels[sizeof(labels) - 1] = '\0';
     for (unsigned i = 0; i < 9000; i++) {
         struct addr address = fixture_addr("192.0.2.1");
-        char name[16];
+        char name[24];
         address.b[13] = (uint8_t)(i >> 8);
         address.b[14] = (uint8_t)i;
         snprintf(name, sizeof(name), "cart-%u", i);
