@@ -28,6 +28,7 @@
 #include "store/store.h"
 
 struct api;
+struct kubernetes;
 
 /* Shortest token taken, in octets; a shorter one could be guessed. */
 #define API_TOKEN_MIN 16
@@ -67,9 +68,10 @@ struct api_options {
     struct store *store;            /* borrowed, open until after api_stop */
     struct owners *owners;          /* whose addresses; borrowed until api_stop; may be NULL */
     struct attribute_params params; /* copied; cluster_domains are borrowed until api_stop */
-    const char *cluster;            /* where a request names none; borrowed */
-    uint32_t expect_senders;        /* reported; 0: not fixed */
-    int64_t retention_us;           /* likewise; 0: not known */
+    struct kubernetes *kubernetes; /* where they come from, for the status; borrowed; may be NULL */
+    const char *cluster;           /* where a request names none; borrowed */
+    uint32_t expect_senders;       /* reported; 0: not fixed */
+    int64_t retention_us;          /* likewise; 0: not known */
 
     uint32_t threads;          /* 0: 2 */
     uint32_t connections;      /* 0: 1536 */

@@ -52,6 +52,10 @@ const struct flag FLAGS[] = {
      "those heard in the last hour that did not end with STOP",
      AT(expect_senders), .min = 1, .max = 100000, .commands = SERVE, .type = FLAG_COUNT,
      .group = GROUP_DNSTAP},
+    {FLAG("kubernetes"), NULL, NULL,
+     "inside of a cluster: learn from its API which pod, service or node has which address; needs "
+     "get, list and watch on the three (deploy/kubernetes/central/rbac.yaml)",
+     AT(kubernetes), .commands = SERVE, .type = FLAG_BOOL, .group = GROUP_DNSTAP},
 
     {FLAG("http"), "ADDR:PORT", "127.0.0.1:8053",
      "where lookups and metrics are served; beyond loopback it needs --http-token-file", AT(http),

@@ -12,7 +12,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "cli/commands.h"
-#include "cli/owner_files.h"
+#include "cli/serve_owners.h"
 #include "collector/collector.h"
 #include "collector/upload.h"
 #include "store/store.h"
@@ -21,11 +21,12 @@
 #define STORE_SHARE(memory) ((memory) / 2)
 #define QUEUE_SHARE(memory) ((memory) / 16)
 #define PARTIAL_SHARE(memory) ((memory) / 16)
+#define OWNERS_SHARE(memory) ((memory) / 8)
 
 struct service {
     const struct settings *settings;
     struct store *store;
-    struct owners *owners;
+    struct serve_owners *owners;
     struct collector *collector;
     struct uploads uploads;
     struct api_ingest ingest;
@@ -100,13 +101,6 @@ static int open_store(struct service *service, struct why *why)
     return store_open(&service->store, settings->data, STORE_WRITE, &options, why);
 }
 
-static int read_owners(struct service *service, struct why *why)
-{
-    struct owner_files files = {false};
-    int err = owners_new(&service->owners, 0);
-    return err != 0 ? err : owner_files_read(&files, service->owners, service->settings, why);
-}
-
 static int start_collector(struct service *service, struct why *why)
 {
     const struct settings *settings = service->settings;
@@ -123,10 +117,12 @@ static int start_collector(struct service *service, struct why *why)
         .cluster = settings->cluster,
         .expect_senders = settings->expect_senders,
         .retention_us = settings->retention_us,
+        .owners = serve_owners_keeper(service->owners),
     };
     int err = collector_new(&service->collector, &options, service->store, why);
     if (err == 0) {
         service->uploads.writer = collector_writer(service->collector);
+        err = serve_owners_start(service->owners, service->uploads.writer, why);
     }
     return err;
 }
@@ -146,7 +142,8 @@ static int start_http(struct service *service, struct why *why)
         .port = settings->http.port,
         .token_file = settings->http_token_file,
         .store = service->store,
-        .owners = service->owners,
+        .owners = serve_owners_table(service->owners),
+        .kubernetes = serve_owners_kubernetes(service->owners),
         .params = settings_attribution(settings),
         .cluster = settings->cluster,
         .expect_senders = settings->expect_senders,
@@ -178,9 +175,10 @@ static void announce(const struct service *service)
 static void stop(struct service *service)
 {
     api_stop(&service->api);
+    serve_owners_stop(service->owners);
     collector_free(&service->collector);
+    serve_owners_free(&service->owners);
     store_close(&service->store);
-    owners_free(&service->owners);
 }
 
 /* Waiting longer than systemd or Kubernetes do only ends in SIGKILL. What is committed is safe, and
@@ -197,7 +195,9 @@ int cmd_serve(const struct settings *settings)
     struct service service = {.settings = settings};
     struct why why = {""};
     int err = open_store(&service, &why);
-    err = err == 0 ? read_owners(&service, &why) : err;
+    err = err == 0 ? serve_owners_new(&service.owners, settings, service.store,
+                                      OWNERS_SHARE(settings->memory_bytes), &why)
+                   : err;
     err = err == 0 ? start_collector(&service, &why) : err;
     err = err == 0 ? start_http(&service, &why) : err;
     if (err != 0) {

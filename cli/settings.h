@@ -107,6 +107,7 @@ struct settings {
     struct cidr_list dnstap_allow;   /* --dnstap-allow CIDR; empty: everyone */
     uint64_t dnstap_max_frame;       /* --dnstap-max-frame SIZE, 1 MiB */
     uint32_t max_connections;        /* --max-connections N, 1024 */
+    bool kubernetes;                 /* --kubernetes */
     uint32_t expect_senders;         /* --expect-senders N; 0: not given */
     struct endpoint http;            /* --http ADDR:PORT, 127.0.0.1:8053 */
     const char *http_token_file;     /* --http-token-file FILE */

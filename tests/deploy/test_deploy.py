@@ -63,6 +63,9 @@ def flags_of(command):
 
 # ---- Kubernetes ----
 
+CLUSTER_WIDE = ("Namespace", "ClusterRole", "ClusterRoleBinding")
+
+
 def render(folder):
     """What kustomize makes of one of our folders, for the few fields they use."""
     with open(os.path.join(folder, "kustomization.yaml")) as file:
@@ -87,7 +90,7 @@ def render(folder):
         objects.append({"apiVersion": "v1", "kind": "ConfigMap", "data": data,
                         "metadata": {"name": generator["name"]}})
     for found in objects:
-        if "namespace" in plan and found["kind"] != "Namespace":
+        if "namespace" in plan and found["kind"] not in CLUSTER_WIDE:
             found["metadata"]["namespace"] = plan["namespace"]
     return objects
 
@@ -121,7 +124,7 @@ def settings():
 def arguments(pod):
     args = container(pod)["args"]
     expect(args[0] == "serve", "the container does not serve: %s" % args)
-    return dict(arg[2:].split("=", 1) for arg in args[1:])
+    return dict((arg[2:] + "=").split("=", 2)[:2] for arg in args[1:])
 
 
 def mounts(pod, name="whither"):
@@ -220,7 +223,9 @@ def every_port_is_named_once_and_used_everywhere():
     allowed = {port["port"] for rule in policy["ingress"] for port in rule["ports"]}
     expect(allowed == {port["containerPort"] for port in container(central_pod())["ports"]},
            "the network policy allows %s" % allowed)
-    expect(policy["egress"] == [] and "Egress" in policy["policyTypes"], "something may go out")
+    expect("Egress" in policy["policyTypes"], "anything may go out")
+    expect(policy["egress"] == [{"ports": [{"port": 443}, {"port": 6443}]}],
+           "more than the Kubernetes API may be asked: %s" % policy["egress"])
     scrape = central_pod()["metadata"]["annotations"]
     expect(scrape["prometheus.io/port"] == listen, "Prometheus asks another port")
 
@@ -255,7 +260,8 @@ def the_containers_may_do_as_little_as_the_restricted_profile_says():
         for volume in pod["spec"]["volumes"]:
             expect(set(volume) - {"name"} <= {"configMap", "secret", "emptyDir"}, "%s" % volume)
     spec = central_pod()["spec"]
-    expect(spec["automountServiceAccountToken"] is False, "a service account token")
+    expect(spec["automountServiceAccountToken"] is ("kubernetes" in arguments(central_pod())),
+           "a service account token, and nothing that needs it, or the other way round")
     account = pick(rendered("central"), "ServiceAccount", spec["serviceAccountName"])
     expect(account["automountServiceAccountToken"] is False, "a service account token")
     expect(NO_TOKEN in mounts(sidecar_pod()), "the sidecar sees CoreDNS' token")
@@ -263,6 +269,22 @@ def the_containers_may_do_as_little_as_the_restricted_profile_says():
            "a sidecar that is not ready would take CoreDNS out of service")
     user = re.search(r"^USER (\d+):", read("Dockerfile"), re.MULTILINE)
     expect(int(user.group(1)) == spec["securityContext"]["runAsUser"], "users differ")
+
+
+@check
+def the_service_account_may_read_three_kinds_and_nothing_else():
+    objects = rendered("central")
+    role = pick(objects, "ClusterRole", "whither")
+    expect(role["rules"] == [{"apiGroups": [""], "resources": ["pods", "services", "nodes"],
+                              "verbs": ["get", "list", "watch"]}], "%s" % role["rules"])
+    binding = pick(objects, "ClusterRoleBinding", "whither")
+    expect(binding["roleRef"]["name"] == role["metadata"]["name"], "another role is bound")
+    account = central_pod()["spec"]["serviceAccountName"]
+    space = pick(objects, "ServiceAccount", account)["metadata"]["namespace"]
+    expect(binding["subjects"] == [{"kind": "ServiceAccount", "name": account,
+                                    "namespace": space}], "%s" % binding["subjects"])
+    bound = [one for one in objects if one["kind"] in ("RoleBinding", "ClusterRoleBinding")]
+    expect(len(bound) == 1, "something else is bound: %s" % bound)
 
 
 @check
