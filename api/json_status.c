@@ -180,7 +180,28 @@ static void put_totals(struct buf *buf, const struct store_status *status, int64
     json_count_member(buf, ",\"answer_sets\":", status->answer_sets);
 }
 
-int json_status(struct buf *buf, struct store_view *view, const char *cluster, int64_t now_us)
+/* `,"watches":[…]` */
+static void put_watches(struct buf *buf, const struct k8s_status *watches)
+{
+    static const char *const STATES[] = {[K8S_STATE_LISTING] = "listing",
+                                         [K8S_STATE_WATCHING] = "watching",
+                                         [K8S_STATE_WAITING] = "waiting"};
+    buf_str(buf, ",\"watches\":[");
+    for (int kind = 0; kind < K8S_KINDS && watches != NULL; kind++) {
+        const struct k8s_status *watch = &watches[kind];
+        buf_str(buf, kind == 0 ? "\n" : ",\n");
+        json_text_member(buf, "{\"kind\":", k8s_kind_name((enum k8s_kind)kind));
+        json_text_member(buf, ",\"state\":", STATES[watch->state]);
+        json_bool_member(buf, ",\"complete\":", watch->complete);
+        json_time_member(buf, ",\"heard\":", watch->heard_us);
+        json_text_member(buf, ",\"problem\":", watch->problem.text);
+        buf_char(buf, '}');
+    }
+    buf_str(buf, "\n]");
+}
+
+int json_status(struct buf *buf, struct store_view *view, const char *cluster, int64_t now_us,
+                const struct k8s_status *watches)
 {
     struct store_status status;
     struct clusters clusters = {0};
@@ -199,6 +220,7 @@ int json_status(struct buf *buf, struct store_view *view, const char *cluster, i
                               .pending_us = pending_from(status.alive_us, now_us)};
         err = put_blinds(buf, view, &clusters, now_us, blinds);
     }
+    put_watches(buf, watches);
     buf_str(buf, "}");
     return err < 0 ? err : buf->err;
 }

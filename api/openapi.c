@@ -336,7 +336,13 @@ const char OPENAPI[] = DOCUMENT(
      "streams": {"type": "array", "items": {"$ref": "#/components/schemas/Stream"}},
      "streams_left_out": {"type": "integer"},
      "blind": {"type": "array", "items": {"$ref": "#/components/schemas/Blind"}},
-     "blind_left_out": {"type": "integer"}}}}}}
+     "blind_left_out": {"type": "integer"},
+     "watches": {"type": "array", "description": "of the Kubernetes API", "items": {"type": "object", "properties": {
+      "kind": {"enum": ["pods", "services", "nodes"]},
+      "state": {"enum": ["listing", "watching", "waiting"]},
+      "complete": {"type": "boolean", "description": "all were listed once"},
+      "heard": {"type": ["string", "null"], "format": "date-time", "description": "the API's last word"},
+      "problem": {"type": "string", "description": "of the last request, empty where there is none"}}}}}}}}}
 );
 /* clang-format on */
 

@@ -4,6 +4,7 @@
 #include "api/json_status.h"
 #include "api/routes.h"
 #include "base/clock.h"
+#include "join/kubernetes.h"
 
 const char *const CLUSTER_PARAMS[] = {"cluster", NULL};
 const char *const COVERAGE_PARAMS[] = {"cluster", "from", "to", NULL};
@@ -16,7 +17,13 @@ void status_get(struct request *request)
     if (view == NULL) {
         return;
     }
-    int err = json_status(request_body(request), view, cluster, clock_now_us());
+    struct kubernetes *kubernetes = request->worker->api->options.kubernetes;
+    struct k8s_status watches[K8S_KINDS];
+    for (int kind = 0; kind < K8S_KINDS && kubernetes != NULL; kind++) {
+        kubernetes_status(kubernetes, (enum k8s_kind)kind, &watches[kind]);
+    }
+    int err = json_status(request_body(request), view, cluster, clock_now_us(),
+                          kubernetes != NULL ? watches : NULL);
     if (err < 0) {
         request_failed(request, err, "the index could not be read");
     }

@@ -29,12 +29,13 @@ enum {
     STREAMS_LEFT_OUT,
     BLIND_LIST,
     BLIND_LEFT_OUT,
+    WATCH_LIST,
     STATUS_FIELDS
 };
 static const char *const STATUS[] = {
-    "/now",     "/span/first",       "/span/last", "/alive",         "/windows",
-    "/bytes",   "/sightings",        "/answers",   "/clients",       "/names",
-    "/streams", "/streams_left_out", "/blind",     "/blind_left_out"};
+    "/now",     "/span/first",       "/span/last", "/alive",          "/windows",
+    "/bytes",   "/sightings",        "/answers",   "/clients",        "/names",
+    "/streams", "/streams_left_out", "/blind",     "/blind_left_out", "/watches"};
 
 enum { T_IDENTITY, T_END, T_CLUSTER, T_COMMITTED, T_FROM, T_PEER, T_VERSION, STREAM_FIELDS };
 static const char *const STREAM[] = {"/identity", "/end",  "/cluster", "/committed",
@@ -47,6 +48,10 @@ static const char *const BLINDS[] = {"/from",   "/to",     "/open", "/cluster",
                                      "/sender", "/reason", "/lost"};
 static const char *const BLIND_HEADS[] = {"BLIND FROM", "TO",      "LASTED", "REASON",
                                           "SENDER",     "CLUSTER", "LOST",   NULL};
+
+enum { W_KIND, W_STATE, W_HEARD, W_PROBLEM, WATCH_FIELDS };
+static const char *const WATCH[] = {"/kind", "/state", "/heard", "/problem"};
+static const char *const WATCH_HEADS[] = {"KUBERNETES", "STATE", "LAST HEARD", "PROBLEM", NULL};
 
 static int fail(const char *text)
 {
@@ -66,7 +71,7 @@ static int ask(struct source *source, const struct settings *settings, struct bu
         buf_fini(&target);
         return err;
     }
-    int err = json_status(body, source->view, settings->cluster, clock_now_us());
+    int err = json_status(body, source->view, settings->cluster, clock_now_us(), NULL);
     err = err == 0 ? body->err : err;
     return err == 0 ? 0 : why_set(why, err, "%s: %s", source->where, err_str(err));
 }
@@ -153,9 +158,17 @@ static void add_blind(struct table *table, const struct fields *fields)
     table_next(table);
 }
 
+static void add_watch(struct table *table, const struct fields *fields)
+{
+    add_text(table, fields, W_KIND);
+    add_text(table, fields, W_STATE);
+    table_add_time(table, fields_time(fields, W_HEARD));
+    add_text(table, fields, W_PROBLEM);
+}
+
 struct list {
     size_t member;   /* of the body */
-    size_t left_out; /* likewise */
+    size_t left_out; /* likewise; the list itself where nothing is ever left out */
     const char *const *pointers;
     size_t pointer_count;
     const char *const *heads;
@@ -210,6 +223,7 @@ static int print_words(const struct buf *body, const char *where, struct why *wh
     static const struct list LISTS[] = {
         {STREAM_LIST, STREAMS_LEFT_OUT, STREAM, STREAM_FIELDS, STREAM_HEADS, add_stream},
         {BLIND_LIST, BLIND_LEFT_OUT, BLINDS, BLIND_FIELDS, BLIND_HEADS, add_blind},
+        {WATCH_LIST, WATCH_LIST, WATCH, WATCH_FIELDS, WATCH_HEADS, add_watch},
     };
     struct fields fields;
     struct buf out = {0};

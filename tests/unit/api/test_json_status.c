@@ -26,8 +26,8 @@ static void put_body(struct buf *body, struct store_view *view, bool coverage, i
                                    .now_us = now_us,
                                    .settle_us = 60 * S};
     *body = (struct buf){0};
-    int err =
-        coverage ? json_coverage(body, view, &query) : json_status(body, view, "default", now_us);
+    int err = coverage ? json_coverage(body, view, &query)
+                       : json_status(body, view, "default", now_us, NULL);
     assert_int_equal(err, 0);
     buf_char(body, '\0');
 }
@@ -73,9 +73,43 @@ static void the_time_since_the_last_commit_is_blind_only_where_nothing_is_to_com
     }
 }
 
+static void what_is_watched_of_kubernetes_is_shown_with_its_age(void **state)
+{
+    (void)state;
+    const struct k8s_status watches[K8S_KINDS] = {
+        [K8S_PODS] = {.state = K8S_STATE_WATCHING, .complete = true, .heard_us = T},
+        [K8S_SERVICES] = {.state = K8S_STATE_WAITING, .problem = {"may not \"list\""}},
+    };
+    static const char EXPECTED[] =
+        ",\"watches\":[\n"
+        "{\"kind\":\"pods\",\"state\":\"watching\",\"complete\":true,"
+        "\"heard\":\"2026-02-16T00:00:00.000000Z\",\"problem\":\"\"},\n"
+        "{\"kind\":\"services\",\"state\":\"waiting\",\"complete\":false,"
+        "\"heard\":null,\"problem\":\"may not \\\"list\\\"\"},\n"
+        "{\"kind\":\"nodes\",\"state\":\"listing\",\"complete\":false,"
+        "\"heard\":null,\"problem\":\"\"}\n]}";
+    char dir[64];
+    struct buf body = {0};
+    struct store_view *view;
+    fixture_dir(dir);
+    struct store *store = fixture_open(dir, STORE_WRITE);
+    assert_int_equal(store_view_new(store, &view), 0);
+    assert_int_equal(json_status(&body, view, "default", T, watches), 0);
+    assert_true(body.len > strlen(EXPECTED));
+    assert_memory_equal(body.data + body.len - strlen(EXPECTED), EXPECTED, strlen(EXPECTED));
+    buf_reset(&body);
+    assert_int_equal(json_status(&body, view, "default", T, NULL), 0);
+    assert_memory_equal(body.data + body.len - 15, ",\"watches\":[\n]}", 15);
+    buf_fini(&body);
+    store_view_free(&view);
+    store_close(&store);
+    fixture_remove(dir);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_is_watched_of_kubernetes_is_shown_with_its_age),
         cmocka_unit_test(the_time_since_the_last_commit_is_blind_only_where_nothing_is_to_come),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
