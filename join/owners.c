@@ -576,7 +576,8 @@ static struct owner owner_of(const struct owner_fact *fact, struct fact_texts *r
         .address_count = (uint32_t)(count < OWNER_ADDRS_MAX ? count : OWNER_ADDRS_MAX),
     };
     if (fact->ended) {
-        owner.to_us = fact->ended_us != 0 ? fact->ended_us : fact->at_us;
+        int64_t latest_us = fact->until_us > fact->at_us ? fact->until_us : fact->at_us;
+        owner.to_us = fact->ended_us != 0 ? fact->ended_us : latest_us;
         owner.sure_end = fact->ended_us != 0;
     }
     return owner;
@@ -772,6 +773,28 @@ static int hold(struct owners *owners, uint16_t cluster, struct object *object,
                : hold_again(owners, cluster, own, told, fact);
 }
 
+/* The object says that it ended later than was concluded from its addresses' next owners: these
+ * began when it ended. */
+static int end_later(struct owners *owners, uint16_t cluster, struct interval *own, int64_t to_us)
+{
+    const struct owner *owner = &own->span->owner;
+    int64_t before_us = owner->to_us;
+    int err = 0;
+    for (uint32_t i = 0; i < owner->address_count; i++) {
+        struct slot *slot = slot_of(owners, cluster, owner->hint, &owner->addresses[i]);
+        for (size_t j = 0; j < slot->count && err == 0; j++) {
+            struct interval *next = slot->items[j];
+            const struct owner *its = &next->span->owner;
+            if (next == own || its->to_us <= before_us || its->from_us >= to_us) {
+                continue;
+            }
+            int64_t from_us = to_us < its->to_us ? to_us : its->to_us;
+            err = set_bounds(owners, next, from_us, its->to_us, its->sure_end);
+        }
+    }
+    return err != 0 ? err : set_bounds(owners, own, owner->from_us, to_us, true);
+}
+
 /* It holds them no longer. */
 static int let_go(struct owners *owners, uint16_t cluster, struct object *object,
                   const struct owner *told, const struct owner_fact *fact)
@@ -779,7 +802,16 @@ static int let_go(struct owners *owners, uint16_t cluster, struct object *object
     struct interval *own = find_own(object, told);
     if (own != NULL) {
         int64_t to_us = fact->ended ? told->to_us : fact->at_us;
-        return end_interval(owners, own, to_us, fact->ended && told->sure_end);
+        bool sure = fact->ended && told->sure_end;
+        const struct owner *owner = &own->span->owner;
+        if (sure && !owner->sure_end && to_us > owner->to_us && to_us <= fact->at_us &&
+            owner->from_us < owner->to_us) {
+            return end_later(owners, cluster, own, to_us);
+        }
+        if (!sure && owner->to_us == OWNER_OPEN && fact->at_us > own->seen_us) {
+            own->seen_us = fact->at_us; /* the next owner's did not begin before */
+        }
+        return end_interval(owners, own, to_us, sure);
     }
     /* Never seen while it lasted: what it says of itself is all there is. */
     if (!told->sure_end || fact->started_us == 0 || told->address_count == 0) {

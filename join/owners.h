@@ -89,6 +89,7 @@ struct owner_fact {
     int64_t at_us;                /* when that was so */
     int64_t started_us;           /* when the object says it began; 0: it does not */
     int64_t ended_us;             /* when it says it ended; 0: it does not, so at_us */
+    int64_t until_us;             /* ended, it does not say when: at the latest; 0: at_us */
 };
 
 /* Returns 0; W_ELIMIT if the table is full of intervals that have not ended (counted); -ENOMEM. */

@@ -426,7 +426,7 @@ static int take_pod(struct object *object)
     }
     if (fact->ended && fact->ended_us == 0 && object->received_us == 0) {
         /* In a recording: it may have gone on until it was to be killed. */
-        fact->at_us = latest(fact->at_us, time_of(object, DELETED));
+        fact->until_us = time_of(object, DELETED);
     }
     return observe(object);
 }

@@ -119,11 +119,11 @@ static const struct scenario SCENARIOS[] = {
      EVENT("ADDED", POD("b", "2", RUNNING(B, "10:30:00")))
      EVENT("DELETED", POD("a", "1", RUNNING(A, "10:00:00"))),
      {{A, "10:29:59", A_POD}, {A, "10:30:00", NULL}, {B, "11:00:00", B_POD}}},
-    {"the address goes from the status before the pod ends",
+    {"the address goes from the status before the pod says when it ended",
      EVENT("ADDED", POD("a", "1", RUNNING(A, "10:00:00") READY_AT("10:00:05")))
      EVENT("MODIFIED", POD("a", "1", "\"phase\":\"Running\",\"startTime\":\"" D "10:00:00Z\"" READY_AT("10:20:00")))
      EVENT("MODIFIED", POD("a", "1", "\"phase\":\"Succeeded\",\"startTime\":\"" D "10:00:00Z\"" FINISHED_AT("10:20:02"))),
-     {{A, "10:19:59", A_POD}, {A, "10:20:00", NULL}}},
+     {{A, "10:19:59", A_POD}, {A, "10:20:01", A_POD}, {A, "10:20:02", NULL}}},
     {"printed over many lines, with a bookmark between",
      "{\n  \"type\": \"ADDED\",\n  \"object\": {\n    \"kind\": \"Pod\",\n    " META("a", "1") ",\n    \"spec\":{\"nodeName\":\"n1\"},\n    \"status\": {" RUNNING(A, "10:00:00") "}\n  }\n}\n"
      EVENT("BOOKMARK", "{\"kind\":\"Pod\",\"metadata\":{\"resourceVersion\":\"12\"}}"),
