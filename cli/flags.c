@@ -101,6 +101,10 @@ const struct flag FLAGS[] = {
      .commands = INGEST, .type = FLAG_RANGE, .group = GROUP_INPUT},
     {FLAG("from"), "FORMAT", NULL, "format of the flow records; without it, found by content",
      AT(from), .commands = JOIN | DOCTOR, .type = FLAG_TEXT, .group = GROUP_INPUT},
+    {FLAG("map"), "FIELD=NAME,...", NULL,
+     "what is what in other JSON and CSV, as source.ip=src,destination.ip=dst,@timestamp=ts; "
+     "repeatable",
+     AT(maps), .commands = JOIN, .type = FLAG_TEXTS, .group = GROUP_INPUT},
     {FLAG("columns"), "NAMES", NULL,
      "what the columns are called where no header says so, as 'srcaddr dstaddr start end'",
      AT(columns), .commands = JOIN, .type = FLAG_TEXT, .group = GROUP_INPUT},

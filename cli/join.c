@@ -14,6 +14,7 @@
 #include "base/clock.h"
 #include "cli/answers.h"
 #include "cli/commands.h"
+#include "cli/parsing.h"
 #include "join/source.h"
 
 #define PROGRESS_EVERY_US (US_PER_S / 5)
@@ -153,18 +154,8 @@ static unsigned terminal_width(void)
     return ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 100;
 }
 
-/* The names of what may be given, for a message. */
-static void list_formats(char *text, size_t len)
-{
-    for (size_t i = 0; FORMATS[i] != NULL; i++) {
-        size_t at = strlen(text);
-        snprintf(text + at, len - at, "%s%s", i > 0 ? ", " : "", FORMATS[i]->name);
-    }
-}
-
 static int choose(const struct settings *settings, struct join_options *options, struct why *why)
 {
-    char formats[512] = "";
     const char *to = settings->to;
     if (settings->arg_count == 0) {
         return why_set(why, W_EUSAGE,
@@ -182,32 +173,6 @@ static int choose(const struct settings *settings, struct join_options *options,
     if (options->sink == NULL) {
         return why_set(why, W_EUSAGE, "--to %.60s: expected ecs, inline, table or csv", to);
     }
-    options->format = settings->from != NULL ? format_by_name(settings->from) : NULL;
-    if (settings->from != NULL && options->format == NULL) {
-        list_formats(formats, sizeof(formats));
-        return why_set(why, W_EUSAGE, "--from %.60s: expected one of %s", settings->from, formats);
-    }
-    if (settings->columns != NULL && options->format != NULL && options->format->columns == NULL &&
-        !options->format->wraps) {
-        return why_set(why, W_EUSAGE, "--columns: records of %s name their fields themselves",
-                       settings->from);
-    }
-    return 0;
-}
-
-static int set_prefixes(const struct settings *settings, struct join_options *options)
-{
-    size_t count = settings->verdicts.count;
-    struct prefix_rule *rules = calloc(count + 1, sizeof(*rules));
-    if (rules == NULL) {
-        return -ENOMEM;
-    }
-    for (size_t i = 0; i < count; i++) {
-        rules[i] = (struct prefix_rule){settings->verdicts.items[i].prefix,
-                                        settings->verdicts.items[i].action};
-    }
-    options->parser_options = (struct parser_options){
-        .prefixes = rules, .prefix_count = count, .columns = settings->columns};
     return 0;
 }
 
@@ -271,6 +236,7 @@ int cmd_join(const struct settings *settings)
     struct report report = {settings, &sources, clock_monotonic_us(), 0, 0};
     struct attribute_params params = settings_attribution(settings);
     struct answers *answers = NULL;
+    struct parsing parsing = {0};
     struct join_options options = {
         .cluster = settings->cluster,
         .sink_options = {settings->cluster, terminal_width(), settings->color, 0, &params},
@@ -282,7 +248,9 @@ int cmd_join(const struct settings *settings)
     };
     signal(SIGPIPE, SIG_IGN); /* an error of write(2) instead: the captures' index must go */
     int err = choose(settings, &options, &why);
-    err = err != 0 ? err : set_prefixes(settings, &options);
+    err = err != 0 ? err : parsing_init(&parsing, settings, &why);
+    options.format = parsing.format;
+    options.parser_options = parsing.options;
     err = err != 0 ? err : answers_open(&answers, settings, &why);
     int code = EXIT_FAILED;
     if (err == 0) {
@@ -303,7 +271,7 @@ int cmd_join(const struct settings *settings)
     }
     answers_close(&answers);
     source_list_fini(&sources);
-    free((void *)options.parser_options.prefixes);
+    parsing_fini(&parsing);
     return code;
 }
 
@@ -313,12 +281,9 @@ void cmd_join_help(FILE *out)
           "  FILE              a file of flow records; gzip and zstd are recognised\n"
           "  DIR               the files in a directory, by name\n"
           "  'GLOB'            the files a quoted pattern matches, by name\n"
-          "  -                 standard input\n"
-          "\nFormats (--from; else by content)\n",
+          "  -                 standard input\n",
           out);
-    for (size_t i = 0; FORMATS[i] != NULL; i++) {
-        fprintf(out, "  %-16s  %s\n", FORMATS[i]->name, FORMATS[i]->description);
-    }
+    parsing_help(out);
     fputs("\nOutput (--to)\n", out);
     for (size_t i = 0; SINKS[i] != NULL; i++) {
         fprintf(out, "  %-16s  %s\n", SINKS[i]->name, SINKS[i]->description);

@@ -132,6 +132,7 @@ struct settings {
 
     /* join */
     const char *from;             /* --from FORMAT; NULL: by content */
+    struct string_list maps;      /* --map FIELD=NAME,... */
     const char *columns;          /* --columns NAMES; NULL: by header */
     const char *to;               /* --to FORMAT; NULL: by where it goes */
     struct verdict_list verdicts; /* --verdict PREFIX=ACTION */

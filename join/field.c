@@ -74,15 +74,13 @@ bool field_port(struct text text, uint16_t *port)
 /* The end of a cell that begins with a quote: behind the one that closes it; NULL if none does. */
 static const char *quoted_end(const char *at, const char *end, char quote)
 {
-    for (at++; at < end; at++) {
+    at++;
+    while (at < end) {
         at = memchr(at, quote, (size_t)(end - at));
-        if (at == NULL) {
-            return NULL;
+        if (at == NULL || at + 1 == end || at[1] != quote) {
+            return at != NULL ? at + 1 : NULL;
         }
-        if (at + 1 == end || at[1] != quote) {
-            return at + 1;
-        }
-        at++;
+        at += 2;
     }
     return NULL;
 }

@@ -45,6 +45,8 @@ const struct format *const FORMATS[] = {
     &FORMAT_DOCKER,
     &FORMAT_CRI,
     &FORMAT_SHIPPER,
+    &FORMAT_JSON,
+    &FORMAT_CSV,
     NULL,
 };
 /* clang-format on */

@@ -39,6 +39,7 @@ struct parser_options {
     const char *columns; /* names of the columns where no header gives them; NULL: not given */
     const char *const *fields; /* columns that formats without names of their own read; borrowed */
     size_t field_count;
+    const struct field_map *map; /* what the fields of other JSON and CSV are (join/map.h); NULL */
 };
 
 enum parsed {
@@ -111,6 +112,8 @@ extern const struct format FORMAT_GOLDMANE;
 extern const struct format FORMAT_ANTREA;
 extern const struct format FORMAT_ANTREA_S3;
 extern const struct format FORMAT_AWS_VPC;
+extern const struct format FORMAT_JSON;
+extern const struct format FORMAT_CSV;
 extern const struct format FORMAT_LOKI;
 extern const struct format FORMAT_LOGCLI;
 extern const struct format FORMAT_DOCKER;
@@ -147,6 +150,7 @@ enum {
     PATHS_CALICO,
     PATHS_GOLDMANE,
     PATHS_SHIPPER,
+    PATHS_MAP,
     PATHS_COUNT
 };
 

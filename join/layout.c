@@ -42,10 +42,23 @@ static void set_given(struct layout_builder *builder, const char *given)
     }
 }
 
+/* Whether a field is asked for by the number of its column. */
+static bool has_number(const struct layout_builder *builder)
+{
+    uint64_t number;
+    for (size_t i = 0; i < builder->field_count; i++) {
+        if (field_u64((struct text){builder->fields[i], strlen(builder->fields[i])}, &number)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 void layout_builder_init(struct layout_builder *builder, const struct columns *format,
                          const char *given, const char *const *fields, size_t field_count)
 {
-    *builder = (struct layout_builder){.format = format, .separator = format->separator};
+    *builder = (struct layout_builder){
+        .format = format, .separator = format->separator != '\0' ? format->separator : ','};
     builder->fields = format->fields != NULL ? format->fields : fields;
     builder->field_count = format->fields != NULL ? format->field_count : field_count;
     if (given == NULL) {
@@ -54,8 +67,8 @@ void layout_builder_init(struct layout_builder *builder, const struct columns *f
     if (given != NULL) {
         builder->separator = format->separator != '\0' ? format->separator : separator_of(given);
         set_given(builder, given);
-        builder->changed = true;
     }
+    builder->changed = given != NULL || has_number(builder);
 }
 
 void layout_builder_fini(struct layout_builder *builder)
@@ -129,7 +142,7 @@ int layout_make(struct layout_builder *builder, struct layout **out)
         return -ENOMEM;
     }
     builder->changed = false;
-    if (builder->names.len == 0) {
+    if (builder->names.len == 0 && !has_number(builder)) {
         return 0;
     }
     struct layout *layout = calloc(1, sizeof(*layout));

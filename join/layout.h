@@ -71,7 +71,8 @@ struct layout_builder {
 
 /* Begins with the columns that `given` (NULL: those of the format) names: separated by spaces,
  * commas, semicolons or tabs, as name or ${name}. `fields` counts where the format has none of its
- * own; all is borrowed. Memory that is short is told by layout_make. */
+ * own, and is of the column of that number where it is one; all is borrowed. Memory that is short
+ * is told by layout_make. */
 void layout_builder_init(struct layout_builder *builder, const struct columns *format,
                          const char *given, const char *const *fields, size_t field_count);
 void layout_builder_fini(struct layout_builder *builder);
@@ -83,7 +84,7 @@ void layout_builder_separator(struct layout_builder *builder, char separator);
 /* A longer mark is cut off. */
 void layout_builder_mark(struct layout_builder *builder, enum layout_mark mark, struct text text);
 
-/* Makes the layout of the records that follow, with one holder: NULL if no columns were named.
+/* Makes the layout of the records that follow, with one holder: NULL if no column is known.
  * Returns 0 or -ENOMEM. */
 int layout_make(struct layout_builder *builder, struct layout **layout);
 /* One more holder, and one less; NULL is fine. */

@@ -115,16 +115,20 @@ static bool loki_forced(const struct reader *reader)
 }
 
 /* Why nothing in the head is of a known format. */
-static int unknown(const struct reader *reader, uint64_t number, struct why *why)
+static int unknown(const struct reader *reader, uint64_t number, const struct parser *parser,
+                   struct why *why)
 {
+    const char *remedy = parser->options.map != NULL
+                             ? "--map names addresses that are not there"
+                             : "name it with --from FORMAT, or its fields with --map";
     char tried[512] = "";
     for (size_t i = 0; FORMATS[i] != NULL; i++) {
         size_t len = strlen(tried);
         snprintf(tried + len, sizeof(tried) - len, "%s%s", len > 0 ? ", " : "", FORMATS[i]->name);
     }
-    return why_set(
-        why, W_EFORMAT, "%s: %s %llu is of no known format (tried %s); name it with --from FORMAT",
-        input_name(reader->input), reader_unit(reader), (unsigned long long)number, tried);
+    return why_set(why, W_EFORMAT, "%s: %s %llu is of no known format (tried %s); %s",
+                   input_name(reader->input), reader_unit(reader), (unsigned long long)number,
+                   tried, remedy);
 }
 
 /* The next line of the head, or the next of its objects. Returns false at its end. */
@@ -170,7 +174,7 @@ static int find_format(struct reader *reader, struct parser *parser, struct why 
     if (parser->no_memory) {
         return -ENOMEM;
     }
-    return reader->format == NULL && first != 0 ? unknown(reader, first, why) : 0;
+    return reader->format == NULL && first != 0 ? unknown(reader, first, parser, why) : 0;
 }
 
 static bool has_columns(const struct reader *reader)

@@ -169,21 +169,29 @@ static bool has_zone(struct text time)
            (time.len > 11 && memchr(time.data + 11, '-', time.len - 11) != NULL);
 }
 
+bool civil_parse(struct civil *civil, struct text time, int64_t *time_us)
+{
+    if (time.len < 10 || !time_parse(time_us, time.data, time.len, 0)) {
+        return false;
+    }
+    if (time.data[4] == '-' && !has_zone(time)) {
+        time_t seconds = (time_t)(*time_us / US_PER_S);
+        struct tm tm;
+        gmtime_r(&seconds, &tm);
+        *time_us = civil_to_us(civil, tm.tm_year + 1900, tm.tm_mon + 1, tm.tm_mday, tm.tm_hour,
+                               tm.tm_min, tm.tm_sec) +
+                   *time_us % US_PER_S;
+    }
+    return true;
+}
+
 /* RFC 3339 or epoch seconds. */
 static int64_t peel_exact_time(struct scan *scan, struct civil *civil)
 {
     struct text time = word(scan);
     int64_t time_us;
-    if (time.len < 10 || !time_parse(&time_us, time.data, time.len, 0)) {
+    if (!civil_parse(civil, time, &time_us)) {
         return 0;
-    }
-    if (time.data[4] == '-' && !has_zone(time)) {
-        time_t seconds = (time_t)(time_us / US_PER_S);
-        struct tm tm;
-        gmtime_r(&seconds, &tm);
-        time_us = civil_to_us(civil, tm.tm_year + 1900, tm.tm_mon + 1, tm.tm_mday, tm.tm_hour,
-                              tm.tm_min, tm.tm_sec) +
-                  time_us % US_PER_S;
     }
     scan->at += time.len;
     return time_us;

@@ -25,6 +25,11 @@ struct civil {
 int64_t civil_to_us(struct civil *civil, int year, int month, int day, int hour, int minute,
                     int second);
 
+/* Reads a whole text as RFC 3339 (by the zone of the process, where it names none; a space for the
+ * T is fine) or as seconds since the epoch. Returns false if it is neither, or not within
+ * TIME_MIN_US..TIME_MAX_US. */
+bool civil_parse(struct civil *civil, struct text time, int64_t *time_us);
+
 struct syslog_head {
     int64_t time_us; /* 0 if the line carries none */
     bool exact;      /* the time has its year; to the second only otherwise (RFC 3164) */

@@ -141,7 +141,8 @@ static inline void flow_fuzz_lines(struct flow_fuzz *fuzz, const struct format *
 {
     struct layout_builder builder;
     struct layout *layout = NULL;
-    layout_builder_init(&builder, format->columns, NULL, NULL, 0);
+    layout_builder_init(&builder, format->columns, NULL, fuzz->parser->options.fields,
+                        fuzz->parser->options.field_count);
     for (const char *at = text, *end = text + size; at < end;) {
         const char *stop = memchr(at, '\n', (size_t)(end - at));
         struct text line = {at, (size_t)((stop != NULL ? stop : end) - at)};

@@ -25,6 +25,7 @@ static bool header(struct layout_builder *builder, struct text line)
 enum { SOURCE, DESTINATION, THIRD, FIELDS };
 static const char *const NAMES[FIELDS] = {"src", "dst", "3"};
 static const struct columns COMMAS = {NAMES, FIELDS, NULL, ',', '"', header};
+static const struct columns NAMED = {NAMES, THIRD, NULL, ',', 0, header};
 static const struct columns SPACES = {NAMES, FIELDS, "ts src dst", ' ', 0, header};
 static const struct columns ANY = {NAMES, FIELDS, NULL, 0, '"', header};
 
@@ -70,8 +71,10 @@ static void columns_are_found_by_name_wherever_they_stand(void **state)
         {&COMMAS, "src,dst,x,3", "a,b,c,d", "[a][b][d]"},
         {&COMMAS, "${src}\t${dst}", "a,b", "[a][b][-]"},
         {&COMMAS, "src,dst", "a", "[a][-][-]"},
-        {&COMMAS, NULL, "a,b", "no columns"},
-        {&COMMAS, "", "a,b", "no columns"},
+        {&COMMAS, NULL, "a,b,c", "[-][-][c]"},
+        {&COMMAS, "", "a,b,c", "[-][-][c]"},
+        {&NAMED, NULL, "a,b", "no columns"},
+        {&NAMED, "", "a,b", "no columns"},
         {&SPACES, NULL, "1 a b", "[a][b][b]"},
         {&SPACES, "dst,src", "a b", "[b][a][-]"},
         {&ANY, "src;dst", "a;b", "[a][b][-]"},
@@ -91,8 +94,10 @@ static void only_what_is_said_anew_changes_the_columns(void **state)
 {
     struct layout_builder builder;
     (void)state;
-    layout_builder_init(&builder, &COMMAS, NULL, NULL, 0);
+    layout_builder_init(&builder, &NAMED, NULL, NULL, 0);
     assert_false(builder.changed);
+    layout_builder_init(&builder, &COMMAS, NULL, NULL, 0);
+    assert_true(builder.changed);
     layout_builder_names(&builder, of("src,dst"), ',');
     layout_builder_mark(&builder, LAYOUT_UNSET, of("none"));
     layout_builder_mark(&builder, LAYOUT_EMPTY, of("(empty)"));

@@ -210,7 +210,7 @@ static void what_is_of_no_known_format_is_refused_with_what_was_tried(void **sta
     struct fixture *fixture = *state;
     struct buf out = {0};
     struct why why = {""};
-    char expected[512];
+    char expected[1024];
     write_file(fixture->path, "\nhello\n", 7);
     assert_int_equal(read_all(fixture, NULL, &out, &why), W_EFORMAT);
     snprintf(expected, sizeof(expected), "%s: line 2 is of no known format (tried", fixture->path);
@@ -219,7 +219,7 @@ static void what_is_of_no_known_format_is_refused_with_what_was_tried(void **sta
         snprintf(expected + len, sizeof(expected) - len, "%s %s", i > 0 ? "," : "",
                  FORMATS[i]->name);
     }
-    strcat(expected, "); name it with --from FORMAT");
+    strcat(expected, "); name it with --from FORMAT, or its fields with --map");
     assert_string_equal(why.text, expected);
     assert_int_equal(read_all(fixture, &FORMAT_KERNEL_LOG, &out, &why), 0);
     assert_string_equal(out.data, "2:hello|");
