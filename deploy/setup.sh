@@ -15,7 +15,8 @@ set -eu
 # Each line: why the packages are there.
 compilers="gcc g++ libc6-dev make"
 libraries="libuv1-dev liblmdb-dev libfstrm-dev libmicrohttpd-dev libsimdjson-dev libcyaml-dev \
-libpsl-dev libsystemd-dev libxxhash-dev zlib1g-dev libzstd-dev libcurl4-openssl-dev"
+libpsl-dev libsystemd-dev libxxhash-dev zlib1g-dev libzstd-dev libsnappy-dev \
+libcurl4-openssl-dev"
 replay="python3 curl"
 unit_tests="libcmocka-dev libprotobuf-c-dev protobuf-c-compiler libldns-dev tzdata"
 other_compiler="clang libclang-rt-14-dev clang-format"

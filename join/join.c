@@ -126,6 +126,7 @@ void join_free(struct join **out)
         worker_fini(&join->workers[i]);
     }
     free(join->workers);
+    reader_close(&join->reader);
     repeats_free(&join->repeats);
     interfaces_free(&join->interfaces);
     pthread_cond_destroy(&join->sorting.changed);
@@ -511,7 +512,8 @@ static int begin(struct join *join)
     return first->out.err != 0 ? first->out.err : write_out(first);
 }
 
-static int read_input(struct join *join)
+/* Makes ready for the batches of join->reader. */
+static int begin_input(struct join *join)
 {
     int err = begin(join);
     if (err != 0) {
@@ -520,13 +522,31 @@ static int read_input(struct join *join)
     for (size_t i = 0; i < join->worker_count; i++) {
         join->workers[i].parser->year_near_us = join->workers[0].parser->year_near_us;
     }
+    join->totals.inputs++;
     join->batches_read = join->sorting.next = join->writing.next = 0;
     join->end = 1;
     join->err = 0;
     join->warnings = 0;
     join->remark = NULL;
     join->bytes = join->totals.bytes;
-    work_all(join);
+    return 0;
+}
+
+/* Counts an input that could not be opened, or read to its end. */
+static int end_input(struct join *join, int err)
+{
+    reader_close(&join->reader);
+    if (err != 0 && err != -ENOMEM) {
+        join->totals.bad_inputs++;
+        warn(join, "%s", join->fault.text);
+    }
+    return err == -ENOMEM ? err : 0;
+}
+
+/* Tells an error of the run. */
+static int failed(struct join *join, struct why *why)
+{
+    *why = join->why.text[0] != '\0' ? join->why : *why;
     return join->err;
 }
 
@@ -535,21 +555,41 @@ int join_input(struct join *join, const char *path, struct why *why)
     struct parser *parser = join->workers[0].parser;
     join->fault.text[0] = '\0';
     int err = reader_open(&join->reader, path, join->options.format, parser, &join->fault);
+    if (err != 0) {
+        return end_input(join, err);
+    }
+    err = begin_input(join);
     if (err == 0) {
-        join->totals.inputs++;
-        err = read_input(join);
+        work_all(join);
+        err = join->err != 0 ? failed(join, why) : 0;
+    }
+    if (err != 0) {
         reader_close(&join->reader);
-        if (err != 0) {
-            *why = join->why.text[0] != '\0' ? join->why : *why;
-            return err;
-        }
-        err = join->end;
+        return err;
     }
-    if (err != 0 && err != -ENOMEM) {
-        join->totals.bad_inputs++;
-        warn(join, "%s", join->fault.text);
+    return end_input(join, join->end);
+}
+
+int join_open(struct join *join, struct input *input, const struct format *otherwise)
+{
+    struct parser *parser = join->workers[0].parser;
+    join->fault.text[0] = '\0';
+    int err =
+        reader_new(&join->reader, input, join->options.format, otherwise, parser, &join->fault);
+    return err == 0 ? begin_input(join) : end_input(join, err);
+}
+
+int join_step(struct join *join, struct why *why)
+{
+    uint64_t number;
+    if (join->reader == NULL) {
+        return 0;
     }
-    return err == -ENOMEM ? err : 0;
+    if (!read_batch(&join->workers[0], &number)) {
+        return end_input(join, join->end);
+    }
+    work_batch(&join->workers[0], number);
+    return join->err != 0 ? failed(join, why) : 1;
 }
 
 int join_ask_index(void *ctx, const struct question *questions, size_t count,

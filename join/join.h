@@ -14,6 +14,7 @@
 #include "join/attribute.h"
 #include "join/format.h"
 #include "join/sink.h"
+#include "join/source.h"
 
 /* Where questions are answered. `ask` calls `answered` once for each of `count` questions, in
  * order, with an attribution that lives until it returns. Returns 0; a negative error with a reason
@@ -70,6 +71,15 @@ void join_free(struct join **join);
  * and no error. Returns 0; W_EUSAGE where the sink keeps JSON and the input is not; the error of
  * the oracle or of `write`; -ENOMEM. `why` has a sentence for all but -ENOMEM and `write`. */
 int join_input(struct join *join, const char *path, struct why *why);
+
+/* The same for an input that is open, which belongs to the join from then on, batch by batch in the
+ * calling thread, with the first oracle. `otherwise` as for reader_new. An input that is none is
+ * counted like the bad input it is, and has no batches. Returns 0, the error of `write`, -ENOMEM.
+ */
+int join_open(struct join *join, struct input *input, const struct format *otherwise);
+/* Takes the next batch through. Returns 1; 0 when there was none, which ends the input; or what
+ * join_input returns, after which only join_free may follow. */
+int join_step(struct join *join, struct why *why);
 
 const struct join_totals *join_totals(const struct join *join);
 
