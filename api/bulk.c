@@ -7,20 +7,17 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "api/held.h"
 #include "api/json_lookup.h"
 #include "api/question.h"
 #include "api/service.h"
 #include "base/clock.h"
 
-#define FIRST_CAP 4096
-
 struct bulk {
     struct worker *worker;
     struct question_reader *reader;
-    char *lines;
-    size_t len;
-    size_t cap; /* counted in api->held */
-    size_t at;  /* lines answered so far */
+    struct held lines;
+    size_t at; /* octets of the lines that are answered */
     struct buf out;
     size_t sent; /* of `out` */
 };
@@ -42,48 +39,16 @@ void *bulk_new(struct worker *worker)
 void bulk_free(void *ctx)
 {
     struct bulk *bulk = ctx;
-    atomic_fetch_sub(&bulk->worker->api->held, bulk->cap);
+    held_free(&bulk->lines, bulk->worker->api);
     question_reader_free(&bulk->reader);
     buf_fini(&bulk->out);
-    free(bulk->lines);
     free(bulk);
-}
-
-static int grow(struct bulk *bulk, size_t need)
-{
-    struct api *api = bulk->worker->api;
-    size_t cap = bulk->cap == 0 ? FIRST_CAP : bulk->cap;
-    while (cap < need) {
-        cap *= 2;
-    }
-    /* The last doubling stops at the longest body, which may be all there is room for. */
-    if (cap > api->options.max_body && need <= api->options.max_body) {
-        cap = (size_t)api->options.max_body;
-    }
-    size_t more = cap - bulk->cap;
-    if (atomic_fetch_add(&api->held, more) + more > api->options.max_body) {
-        atomic_fetch_sub(&api->held, more);
-        return W_ELIMIT;
-    }
-    char *lines = realloc(bulk->lines, cap);
-    if (lines == NULL) {
-        atomic_fetch_sub(&api->held, more);
-        return -ENOMEM;
-    }
-    bulk->lines = lines;
-    bulk->cap = cap;
-    return 0;
 }
 
 int bulk_add(void *ctx, const char *bytes, size_t len)
 {
     struct bulk *bulk = ctx;
-    int err = len > bulk->cap - bulk->len ? grow(bulk, bulk->len + len) : 0;
-    if (err == 0) {
-        memcpy(bulk->lines + bulk->len, bytes, len);
-        bulk->len += len;
-    }
-    return err;
+    return held_add(&bulk->lines, bulk->worker->api, bytes, len);
 }
 
 static void put_error(struct buf *out, const struct problem *problem)
@@ -117,10 +82,10 @@ static void answer_line(struct bulk *bulk, const char *line, size_t len, int64_t
 /* The next line that is not empty. Returns false at the end. */
 static bool next_line(struct bulk *bulk, const char **line, size_t *len)
 {
-    while (bulk->at < bulk->len) {
-        *line = bulk->lines + bulk->at;
-        const char *newline = memchr(*line, '\n', bulk->len - bulk->at);
-        *len = newline == NULL ? bulk->len - bulk->at : (size_t)(newline - *line);
+    while (bulk->at < bulk->lines.len) {
+        *line = bulk->lines.bytes + bulk->at;
+        const char *newline = memchr(*line, '\n', bulk->lines.len - bulk->at);
+        *len = newline == NULL ? bulk->lines.len - bulk->at : (size_t)(newline - *line);
         bulk->at += *len + 1;
         if (*len > 0 && (*line)[*len - 1] == '\r') {
             --*len;

@@ -18,6 +18,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "api/pending.h"
 #include "api/routes.h"
 #include "api/service.h"
 #include "base/clock.h"
@@ -122,21 +123,25 @@ static enum MHD_Result send_reply(struct request *request)
     if (request->problem.status == 0 && body->err != 0) {
         request_failed(request, body->err, "the answer could not be written");
     }
-    unsigned status = request->problem.status == 0 ? 200 : request->problem.status;
-    const char *type = status == 200 ? request->route->type : TYPE_PROBLEM;
-    if (status != 200) {
+    bool good = request->problem.status == 0;
+    unsigned status = !good ? request->problem.status : request->no_content ? 204 : 200;
+    if (!good) {
         buf_reset(body);
         problem_json(body, &request->problem);
     }
     end_line(body);
-    struct MHD_Response *response = status == 200 && request->stream.ctx != NULL
-                                        ? stream_response(request)
-                                        : body_response(body);
+    struct MHD_Response *response =
+        good && request->stream.ctx != NULL ? stream_response(request) : body_response(body);
     if (response == NULL) {
         return MHD_NO;
     }
-    add_header(response, "Content-Type", type);
-    if (status != 200) {
+    if (status != 204) {
+        add_header(response, "Content-Type", good ? request->route->type : TYPE_PROBLEM);
+    }
+    if (request->header_name != NULL) {
+        add_header(response, request->header_name, request->header_value);
+    }
+    if (!good) {
         add_problem_headers(response, request);
     }
     worker_count(&worker->requests[routes_index(request->route)][routes_code(status)]);
@@ -211,7 +216,7 @@ static struct addr peer_address(struct MHD_Connection *connection)
     return addr;
 }
 
-static const char *header(const struct request *request, const char *name)
+const char *request_header(const struct request *request, const char *name)
 {
     return MHD_lookup_connection_value(request->connection, MHD_HEADER_KIND, name);
 }
@@ -227,7 +232,7 @@ static bool too_long(struct request *request)
 /* Refuses a body that says beforehand that it is too long. */
 static bool check_announced(struct request *request)
 {
-    const char *length = header(request, MHD_HTTP_HEADER_CONTENT_LENGTH);
+    const char *length = request_header(request, MHD_HTTP_HEADER_CONTENT_LENGTH);
     uint64_t announced = length == NULL ? 0 : strtoull(length, NULL, 10);
     return announced <= request->worker->api->options.max_body || too_long(request);
 }
@@ -244,9 +249,10 @@ static void begin(struct request *request, const char *method)
         return;
     }
     routes_find(request, method);
-    struct gate_headers headers = {.authorization = header(request, MHD_HTTP_HEADER_AUTHORIZATION),
-                                   .host = header(request, MHD_HTTP_HEADER_HOST),
-                                   .origin = header(request, MHD_HTTP_HEADER_ORIGIN)};
+    struct gate_headers headers = {.authorization =
+                                       request_header(request, MHD_HTTP_HEADER_AUTHORIZATION),
+                                   .host = request_header(request, MHD_HTTP_HEADER_HOST),
+                                   .origin = request_header(request, MHD_HTTP_HEADER_ORIGIN)};
     struct problem not_found = *problem;
     *problem = (struct problem){0};
     gate_check(request, &headers);
@@ -266,9 +272,9 @@ static void begin(struct request *request, const char *method)
 
 static bool announces_body(const struct request *request)
 {
-    const char *length = header(request, MHD_HTTP_HEADER_CONTENT_LENGTH);
+    const char *length = request_header(request, MHD_HTTP_HEADER_CONTENT_LENGTH);
     return (length != NULL && strcmp(length, "0") != 0) ||
-           header(request, MHD_HTTP_HEADER_TRANSFER_ENCODING) != NULL;
+           request_header(request, MHD_HTTP_HEADER_TRANSFER_ENCODING) != NULL;
 }
 
 static bool wants_body(const struct request *request)
@@ -313,7 +319,18 @@ static enum MHD_Result on_request(void *ctx, struct MHD_Connection *connection, 
         *upload_len = 0;
         return go_on ? MHD_YES : MHD_NO;
     }
+    if (request->problem.status == 0 && request->route->hold != NULL && !request->held) {
+        request->held = true;
+        MHD_suspend_connection(connection);
+        request->route->hold(request);
+        return MHD_YES;
+    }
     return answer(request);
+}
+
+void request_resume(struct request *request)
+{
+    MHD_resume_connection(request->connection);
 }
 
 /* ---- connections ---- */
@@ -394,6 +411,8 @@ static enum MHD_Result accept_unless_stopping(void *ctx, const struct sockaddr *
 static void stop_daemon(struct api *api)
 {
     atomic_store(&api->stopping, true);
+    /* libmicrohttpd must not be stopped with suspended connections. */
+    pending_stop(api->pending);
     if (!drain(api, SHUT_RD)) {
         drain(api, SHUT_RDWR);
     }
@@ -490,7 +509,7 @@ static int check_exposure(struct api *api, struct why *why)
 static int start_daemon(struct api *api, int fd)
 {
     const struct api_options *options = &api->options;
-    unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD;
+    unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME;
     if (!addr_is_v4(&options->address)) {
         flags |= MHD_USE_IPv6;
     }
@@ -521,7 +540,12 @@ static int listen_and_start(struct api *api, struct why *why)
         return why_set(why, fd, "--http %s port %u: %s", text, options->port, err_str(fd));
     }
     api->port = bound_port(fd);
-    int err = start_daemon(api, fd);
+    int err = pending_new(&api->pending, api);
+    if (err != 0) {
+        close(fd);
+    } else {
+        err = start_daemon(api, fd);
+    }
     if (err != 0) {
         return why_set(why, err, "the HTTP service cannot start: %s", err_str(err));
     }
@@ -574,7 +598,10 @@ void api_stop(struct api **api)
     *api = NULL;
     if (old->daemon != NULL) {
         stop_daemon(old);
+    } else if (old->pending != NULL) {
+        pending_stop(old->pending);
     }
+    pending_free(&old->pending);
     worker_free_all(old);
     rate_free(&old->rate);
     pthread_mutex_destroy(&old->lock);

@@ -25,6 +25,7 @@
 #include "base/buf.h"
 #include "base/err.h"
 #include "join/attribute.h"
+#include "join/format.h"
 #include "store/store.h"
 
 struct api;
@@ -61,6 +62,16 @@ struct api_ingest {
     void (*abort)(void *session);
 };
 
+/* Where the DNS responses among pushed flow records go (POST /v1/flows): to the index, for which
+ * the same holds. */
+struct api_answers {
+    void *ctx;
+    /* Takes one. May wait for room in the writer's queue. Returns 0 or a negative error. */
+    int (*add)(void *ctx, const char *cluster, const struct dns_record *dns);
+    /* Returns 0 once all that were added are committed, or a negative error. */
+    int (*commit)(void *ctx);
+};
+
 struct api_options {
     struct addr address;
     uint16_t port;                  /* 0: any free one, see api_port */
@@ -78,8 +89,8 @@ struct api_options {
     uint32_t connections_each; /* from one address; 0: three quarters of `connections`,
                                   so that nobody can take them all */
     uint32_t timeout_s;        /* without a byte; 0: 30 */
-    uint64_t max_body;         /* bytes of one request body, and of all bulk lookups that are being
-                                  answered together; 0: 64 MiB */
+    uint64_t max_body;         /* bytes of one request body, also uncompressed, and of all bodies
+                                  that are kept until they are answered; 0: 64 MiB */
     uint64_t max_line;         /* bytes of one line of a bulk lookup; 0: 64 KiB */
     uint32_t rate;             /* requests a second of one client address (IPv6: of one /64), with
                                   bursts of one second; 0: no limit */
@@ -87,7 +98,8 @@ struct api_options {
     /* Is the service ready to be used? Returns true, or false and the reason. NULL: always. */
     bool (*ready)(void *ctx, struct why *why);
     void *ready_ctx;
-    const struct api_ingest *ingest; /* borrowed; NULL: POST /v1/ingest answers 503 */
+    const struct api_ingest *ingest;   /* borrowed; NULL: POST /v1/ingest answers 503 */
+    const struct api_answers *answers; /* borrowed; NULL: they are counted only */
 };
 
 /* Binds the address and starts the threads. Returns 0; W_EUSAGE where the address is not loopback

@@ -108,6 +108,21 @@ const char OPENAPI[] = DOCUMENT(
     "responses": {
      "200": {"description": "the checks with their findings", "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Doctor"}}}},
      "default": {"$ref": "#/components/responses/Problem"}}}},
+  "/v1/flows": {
+   "post": {
+    "summary": "Flow records from a log shipper, named",
+    "description": "Takes what Vector, Fluent Bit and Alloy send: JSON lines, arrays of objects, objects one after another, any text format of `whither join --help`, Loki's JSON, and Loki's push protocol (application/x-protobuf with Snappy). Content-Encoding may be gzip, zstd or deflate. DNS responses among the records go to the index. What could not be read is counted in Whither-Records and logged; only a body without one record that could be read is a 400.",
+    "operationId": "flows",
+    "parameters": [
+     {"name": "from", "in": "query", "description": "the format; by content where absent", "schema": {"type": "string"}},
+     {"name": "wait", "in": "query", "description": "how long to hold the reply until every sender has been heard past the flows; at most --settle", "schema": {"type": "string", "examples": ["5s"]}},
+     {"name": "reply", "in": "query", "description": "none: 204 without a body", "schema": {"enum": ["ecs", "none"], "default": "ecs"}},
+     {"$ref": "#/components/parameters/cluster"}],
+    "requestBody": {"required": true, "content": {"application/x-ndjson": {}, "application/json": {}, "text/plain": {}, "application/x-protobuf": {}}},
+    "responses": {
+     "200": {"description": "one ECS record for each flow, in their order", "headers": {"Whither-Records": {"$ref": "#/components/headers/Records"}}, "content": {"application/jsonl": {"schema": {"type": "object", "properties": {"attribution": {"$ref": "#/components/schemas/Lookup"}}}}}},
+     "204": {"description": "with reply=none", "headers": {"Whither-Records": {"$ref": "#/components/headers/Records"}}},
+     "default": {"$ref": "#/components/responses/Problem"}}}},
   "/v1/ingest": {
    "post": {
     "summary": "Load a Frame Streams capture of dnstap into the index",
@@ -152,6 +167,8 @@ const char OPENAPI[] = DOCUMENT(
  "components": {
   "securitySchemes": {
    "token": {"type": "http", "scheme": "bearer", "description": "the token of --http-token-file; always needed beyond loopback"}},
+  "headers": {
+   "Records": {"description": "how many records there were of each kind, as a dictionary (RFC 8941): flows, left-out, dns, bad", "schema": {"type": "string", "examples": ["flows=120, left-out=17, dns=4, bad=0"]}}},
   "parameters": {
    "cluster": {"name": "cluster", "in": "query", "description": "the service's own cluster where absent", "schema": {"type": "string", "minLength": 1, "maxLength": 63}},
    "from": {"name": "from", "in": "query", "description": "everything there is where absent", "schema": {"$ref": "#/components/schemas/Time"}},

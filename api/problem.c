@@ -27,11 +27,17 @@ const char *problem_title(unsigned status)
     static const struct {
         unsigned status;
         const char *title;
-    } TITLES[] = {
-        {400, "Bad Request"},        {401, "Unauthorized"},       {403, "Forbidden"},
-        {404, "Not Found"},          {405, "Method Not Allowed"}, {413, "Content Too Large"},
-        {414, "URI Too Long"},       {429, "Too Many Requests"},  {500, "Internal Server Error"},
-        {503, "Service Unavailable"}};
+    } TITLES[] = {{400, "Bad Request"},
+                  {401, "Unauthorized"},
+                  {403, "Forbidden"},
+                  {404, "Not Found"},
+                  {405, "Method Not Allowed"},
+                  {413, "Content Too Large"},
+                  {415, "Unsupported Media Type"},
+                  {414, "URI Too Long"},
+                  {429, "Too Many Requests"},
+                  {500, "Internal Server Error"},
+                  {503, "Service Unavailable"}};
     for (size_t i = 0; i < sizeof(TITLES) / sizeof(TITLES[0]); i++) {
         if (TITLES[i].status == status) {
             return TITLES[i].title;

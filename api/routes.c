@@ -56,6 +56,15 @@ const struct route ROUTES[] = {
      .body = ingest_body,
      .answer = ingest_answer,
      .release = ingest_release},
+    {.method = METHOD_POST,
+     .path = "/v1/flows",
+     .type = TYPE_LINES,
+     .known = FLOWS_PARAMS,
+     .begin = flows_begin,
+     .body = flows_body,
+     .hold = flows_hold,
+     .answer = flows_answer,
+     .release = flows_release},
     {.method = METHOD_GET,
      .path = "/metrics",
      .type = TYPE_METRICS,
@@ -79,8 +88,8 @@ const size_t ROUTE_COUNT = sizeof(ROUTES) / sizeof(ROUTES[0]);
 _Static_assert(sizeof(ROUTES) / sizeof(ROUTES[0]) <= ROUTES_MAX, "worker->requests is too small");
 
 static const unsigned CODES[CODE_COUNT] = {
-    [CODE_200] = 200, [CODE_400] = 400, [CODE_401] = 401, [CODE_403] = 403,
-    [CODE_404] = 404, [CODE_405] = 405, [CODE_413] = 413, [CODE_414] = 414,
+    [CODE_200] = 200, [CODE_204] = 204, [CODE_415] = 415, [CODE_400] = 400, [CODE_401] = 401,
+    [CODE_403] = 403, [CODE_404] = 404, [CODE_405] = 405, [CODE_413] = 413, [CODE_414] = 414,
     [CODE_429] = 429, [CODE_500] = 500, [CODE_503] = 503};
 
 size_t routes_index(const struct route *route)

@@ -55,6 +55,13 @@ void openapi_get(struct request *request);
 /* The document itself. */
 extern const char OPENAPI[];
 
+extern const char *const FLOWS_PARAMS[];
+void flows_begin(struct request *request);
+void flows_body(struct request *request, const char *bytes, size_t len);
+void flows_hold(struct request *request);
+void flows_answer(struct request *request);
+void flows_release(struct request *request);
+
 extern const char *const INGEST_PARAMS[];
 void ingest_begin(struct request *request);
 void ingest_body(struct request *request, const char *bytes, size_t len);

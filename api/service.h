@@ -53,6 +53,9 @@ struct route {
     void (*begin)(struct request *request);
     /* The next bytes of the body; NULL where none is taken. A problem it sets is the answer. */
     void (*body)(struct request *request, const char *bytes, size_t len);
+    /* The body is whole and may be looked at elsewhere before it is answered; NULL: it is answered
+     * at once. The connection is suspended, and request_resume is to be called for it. */
+    void (*hold)(struct request *request);
     /* Writes to request_body(request), or sets `stream` or the problem. */
     void (*answer)(struct request *request);
     /* Frees request->state; NULL where it keeps none. Called once, whatever happened. */
@@ -64,6 +67,7 @@ struct route {
 /* Status codes counted one by one; any other is counted as 500. */
 enum {
     CODE_200,
+    CODE_204,
     CODE_400,
     CODE_401,
     CODE_403,
@@ -71,6 +75,7 @@ enum {
     CODE_405,
     CODE_413,
     CODE_414,
+    CODE_415,
     CODE_429,
     CODE_500,
     CODE_503,
@@ -115,6 +120,10 @@ struct request {
     const char *allow;      /* with 405 */
     uint32_t retry_after_s; /* with 429 and 503 */
     struct stream stream;
+    bool held;               /* `hold` was called */
+    bool no_content;         /* the answer is a 204 */
+    const char *header_name; /* of one more header of the reply; NULL: none */
+    char header_value[128];
     void *state; /* the route's own */
 
     bool too_long; /* the target did not fit */
@@ -129,12 +138,21 @@ struct api {
     bool loopback;
     struct rate *rate; /* NULL: no limit; locked inside */
     int64_t started_us;
-    _Atomic uint64_t held; /* bytes of bulk lookups being answered */
-    atomic_bool stopping;  /* no connection is taken any more */
-    pthread_mutex_t lock;  /* guards the two below */
+    struct pending *pending;
+    _Atomic uint64_t held;    /* bytes of bodies that are kept until they are answered */
+    _Atomic uint32_t replies; /* to POST /v1/flows that are being made */
+    atomic_bool stopping;     /* no connection is taken any more */
+    pthread_mutex_t lock;     /* guards the two below */
     struct worker *workers;
     struct client *clients; /* open connections (http.c) */
 };
+
+/* ---- http.c ---- */
+
+/* A header of the request, NULL if there is none. */
+const char *request_header(const struct request *request, const char *name);
+/* Lets a request go on whose route->hold was called. From any thread. */
+void request_resume(struct request *request);
 
 /* ---- worker.c ---- */
 

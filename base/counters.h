@@ -22,6 +22,8 @@
 #define REFUSED_HELP "Connections closed by this side, by reason."
 #define FLOW_DNS_NAME "whither_flow_dns_records_total"
 #define FLOW_DNS_HELP "DNS responses among flow records, by what became of them."
+#define PUSHED_NAME "whither_pushed_records_total"
+#define PUSHED_HELP "Records of requests to POST /v1/flows, by what became of them."
 #define RCODE_NAME "whither_dns_answers_total"
 #define RCODE_HELP "Responses to clients, by response code."
 
@@ -56,6 +58,10 @@
     X(COUNT_FLOW_DNS_ANSWER, FLOW_DNS_NAME, "result=\"answer\"", false, FLOW_DNS_HELP)             \
     X(COUNT_FLOW_DNS_ASKED, FLOW_DNS_NAME, "result=\"no-address\"", false, FLOW_DNS_HELP)          \
     X(COUNT_FLOW_DNS_REFUSED, FLOW_DNS_NAME, "result=\"refused\"", false, FLOW_DNS_HELP)           \
+    X(COUNT_PUSHED_FLOWS, PUSHED_NAME, "result=\"flow\"", false, PUSHED_HELP)                      \
+    X(COUNT_PUSHED_LEFT_OUT, PUSHED_NAME, "result=\"left-out\"", false, PUSHED_HELP)               \
+    X(COUNT_PUSHED_DNS, PUSHED_NAME, "result=\"dns\"", false, PUSHED_HELP)                         \
+    X(COUNT_PUSHED_BAD, PUSHED_NAME, "result=\"bad\"", false, PUSHED_HELP)                         \
     X(COUNT_TRUNCATED, "whither_dns_truncated_total", "", false,                                   \
       "Responses to clients with the TC flag.")                                                    \
     X(COUNT_CONNECTIONS, "whither_dnstap_connections", "", true, "Connections open now.")          \

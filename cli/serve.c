@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "cli/commands.h"
+#include "cli/intakes.h"
 #include "cli/serve_owners.h"
 #include "collector/collector.h"
 #include "collector/upload.h"
@@ -30,6 +31,8 @@ struct service {
     struct collector *collector;
     struct uploads uploads;
     struct api_ingest ingest;
+    struct intakes pushed; /* DNS responses among pushed flow records */
+    struct api_answers answers;
     struct api *api;
 };
 
@@ -65,6 +68,18 @@ static void abort_upload(void *session)
 {
     struct upload *upload = session;
     upload_abort(&upload);
+}
+
+/* ---- POST /v1/flows ---- */
+
+static int add_pushed(void *ctx, const char *cluster, const struct dns_record *dns)
+{
+    return intakes_add(ctx, cluster, dns);
+}
+
+static int commit_pushed(void *ctx)
+{
+    return intakes_commit(ctx);
 }
 
 /* ---- Start ---- */
@@ -122,6 +137,7 @@ static int start_collector(struct service *service, struct why *why)
     int err = collector_new(&service->collector, &options, service->store, why);
     if (err == 0) {
         service->uploads.writer = collector_writer(service->collector);
+        intakes_init(&service->pushed, service->uploads.writer, "http");
         err = serve_owners_start(service->owners, service->uploads.writer, why);
     }
     return err;
@@ -136,6 +152,11 @@ static int start_http(struct service *service, struct why *why)
         .push = push_upload,
         .end = end_upload,
         .abort = abort_upload,
+    };
+    service->answers = (struct api_answers){
+        .ctx = &service->pushed,
+        .add = add_pushed,
+        .commit = commit_pushed,
     };
     const struct api_options options = {
         .address = settings->http.addr,
@@ -155,6 +176,7 @@ static int start_http(struct service *service, struct why *why)
         .ready = is_ready,
         .ready_ctx = service,
         .ingest = &service->ingest,
+        .answers = &service->answers,
     };
     return api_start(&service->api, &options, why);
 }
@@ -176,6 +198,7 @@ static void stop(struct service *service)
 {
     api_stop(&service->api);
     serve_owners_stop(service->owners);
+    intakes_fini(&service->pushed);
     collector_free(&service->collector);
     serve_owners_free(&service->owners);
     store_close(&service->store);
