@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "api/pending.h"
 #include "api/service.h"
 #include "base/clock.h"
 #include "base/counters.h"
@@ -32,6 +33,7 @@ void flows_free(struct flows *flows)
     buf_fini(&flows->out);
     if (flows->slot) {
         atomic_fetch_sub(&api->replies, 1);
+        pending_wake(api->pending);
     }
     free(flows);
 }

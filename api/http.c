@@ -325,11 +325,15 @@ static enum MHD_Result on_request(void *ctx, struct MHD_Connection *connection, 
         request->route->hold(request);
         return MHD_YES;
     }
+    if (request->held) {
+        atomic_fetch_sub(&request->worker->api->resumed, 1);
+    }
     return answer(request);
 }
 
 void request_resume(struct request *request)
 {
+    atomic_fetch_add(&request->worker->api->resumed, 1);
     MHD_resume_connection(request->connection);
 }
 
@@ -411,8 +415,13 @@ static enum MHD_Result accept_unless_stopping(void *ctx, const struct sockaddr *
 static void stop_daemon(struct api *api)
 {
     atomic_store(&api->stopping, true);
-    /* libmicrohttpd must not be stopped with suspended connections. */
+    /* libmicrohttpd must not be stopped with suspended connections, and takes one whose reading is
+     * shut down before it is looked at again for dead. */
     pending_stop(api->pending);
+    int64_t deadline_us = clock_monotonic_us() + DRAIN_US;
+    while (atomic_load(&api->resumed) > 0 && clock_monotonic_us() < deadline_us) {
+        nanosleep(&(struct timespec){.tv_nsec = 2000000}, NULL);
+    }
     if (!drain(api, SHUT_RD)) {
         drain(api, SHUT_RDWR);
     }

@@ -239,6 +239,13 @@ void pending_hold(struct pending *pending, struct request *request)
     }
 }
 
+void pending_wake(struct pending *pending)
+{
+    pthread_mutex_lock(&pending->lock);
+    pthread_cond_signal(&pending->came);
+    pthread_mutex_unlock(&pending->lock);
+}
+
 void pending_stop(struct pending *pending)
 {
     pthread_mutex_lock(&pending->lock);

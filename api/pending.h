@@ -25,6 +25,8 @@ int pending_new(struct pending **pending, struct api *api);
 /* Takes a request whose connection is suspended and whose state is a struct flows. request_resume
  * is called for it, from this call or later from the thread, with the problem set or not. */
 void pending_hold(struct pending *pending, struct request *request);
+/* Something has changed that somebody may wait for: a reply was finished. */
+void pending_wake(struct pending *pending);
 /* Lets all go on as they are (503 where they were not surveyed) and ends the thread; what is held
  * afterwards goes on at once with a 503. */
 void pending_stop(struct pending *pending);

@@ -140,6 +140,7 @@ struct api {
     int64_t started_us;
     struct pending *pending;
     _Atomic uint64_t held;    /* bytes of bodies that are kept until they are answered */
+    _Atomic uint32_t resumed; /* requests that go on, but were not yet looked at again */
     _Atomic uint32_t replies; /* to POST /v1/flows that are being made */
     atomic_bool stopping;     /* no connection is taken any more */
     pthread_mutex_t lock;     /* guards the two below */

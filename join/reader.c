@@ -168,13 +168,16 @@ static int find_format(struct reader *reader, struct parser *parser, struct why 
             first = first == 0 ? number : first;
         }
     }
+    bool no_memory = parser->no_memory || values.object.err == -ENOMEM;
     values_fini(&values);
     parser->arena = NULL;
     arena_fini(&arena);
-    if (parser->no_memory) {
+    if (no_memory) {
         return -ENOMEM;
     }
-    return reader->format == NULL && first != 0 ? unknown(reader, first, parser, why) : 0;
+    /* Nothing but blank lines, or the beginning of an object, says nothing; records may follow. */
+    bool found = reader->format != NULL || (first == 0 && reader->at_end);
+    return found ? 0 : unknown(reader, first != 0 ? first : 1, parser, why);
 }
 
 static bool has_columns(const struct reader *reader)

@@ -4,46 +4,11 @@
 #include "api/http.h"
 
 #include <errno.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include <cmocka.h>
-
-#include "base/clock.h"
 #include "tests/support/alloc.h"
-#include "tests/support/api_fixture.h"
-
-#define TOKEN "0123456789abcdef-token"
-#define LOOKUP "/v1/lookup?src=10.0.0.7&dst=192.0.2.10&at=2026-05-22T10:00:05Z"
-#define LOOKUP_LINE "{\"src\":\"10.0.0.7\",\"dst\":\"192.0.2.10\",\"at\":1779444005}\n"
-
-static struct api_fixture fixture;
-
-/* Stops what runs and starts the service anew with these options. */
-static void restart(const struct api_options *options)
-{
-    api_stop(&fixture.api);
-    api_fixture_start(&fixture, options);
-}
-
-static struct reply ask(const char *method, const char *target, const char *headers,
-                        const char *body)
-{
-    return client_ask(fixture.port, method, target, headers, body);
-}
-
-static void expect(struct reply *reply, int status, const char *body)
-{
-    assert_int_equal(reply->status, status);
-    assert_non_null(strstr(reply->body, body));
-    reply_free(reply);
-}
+#include "tests/support/http_test.h"
 
 /* ---- requests and replies ---- */
 
@@ -95,9 +60,10 @@ static const struct request_case GOOD[] = {
 
 static const struct request_case BAD[] = {
     {"GET", "/", NULL, NULL, 404, PROBLEM, "\"status\":404"},
-    {"GET", "/v1/flows", NULL, NULL, 404, PROBLEM, "\"title\":\"Not Found\""},
+    {"GET", "/v1/flows", NULL, NULL, 405, PROBLEM, "POST only"},
+    {"GET", "/v1/flow", NULL, NULL, 404, PROBLEM, "\"title\":\"Not Found\""},
     {"GET", "/v1/edges", NULL, NULL, 404, PROBLEM, "openapi.json"},
-    {"POST", "/v1/flows", NULL, "{}", 404, PROBLEM, "\"status\":404"},
+    {"POST", "/v1/edges", NULL, "{}", 404, PROBLEM, "\"status\":404"},
     {"DELETE", "/v1/status", NULL, NULL, 405, PROBLEM, "GET, HEAD only"},
     {"POST", "/v1/status", NULL, "x", 405, PROBLEM, "GET, HEAD only"},
     {"GET", "/v1/lookup", NULL, NULL, 400, PROBLEM, "\"field\":\"src\""},
@@ -202,175 +168,6 @@ static void one_connection_serves_many_requests(void **state)
     reply_free(&reply);
 }
 
-/* ---- bulk lookups ---- */
-
-static void bulk_lookups_come_back_in_order_with_errors_in_place(void **state)
-{
-    enum { LINES = 3000 };
-    struct buf body = {0};
-    (void)state;
-    for (int i = 0; i < LINES; i++) {
-        if (i % 100 == 7) {
-            buf_str(&body, "{\"src\":\"10.0.0.9\"}\n");
-        } else {
-            buf_printf(&body,
-                       "{\"src\":\"10.0.0.9\",\"dst\":\"203.0.113.%d\",\"at\":1779444070}%s\n",
-                       10 + i % 50, i % 3 == 0 ? "\r" : "");
-        }
-        buf_str(&body, i % 10 == 0 ? "\n\r\n" : ""); /* empty lines are skipped */
-    }
-    buf_char(&body, '\0');
-    struct reply reply = ask("POST", "/v1/lookup", NULL, body.data);
-    assert_int_equal(reply.status, 200);
-    char *line = reply.body;
-    for (int i = 0; i < LINES; i++) {
-        char expected[64];
-        char *end = strchr(line, '\n');
-        assert_non_null(end);
-        *end = '\0';
-        snprintf(expected, sizeof(expected), "\"domain\":\"n%d.list.example.com\"}", 10 + i % 50);
-        assert_non_null(strstr(line, i % 100 == 7 ? "\"field\":\"dst\"" : expected));
-        line = end + 1;
-    }
-    assert_string_equal(line, "");
-    reply_free(&reply);
-    buf_fini(&body);
-}
-
-static void a_chunked_body_split_anywhere_is_the_same_body(void **state)
-{
-    static const char BODY[] = LOOKUP_LINE "{\"src\":\"10.0.0.7\",\"dst\":\"198.51.100.7\","
-                                           "\"at\":1779444005}";
-    static const char HEAD[] =
-        "POST /v1/lookup HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
-        "Transfer-Encoding: chunked\r\n\r\n";
-    (void)state;
-    for (size_t at = 1; at < sizeof(BODY) - 1; at++) {
-        struct buf request = {0};
-        buf_printf(&request, "%s%zx\r\n%.*s\r\n%zx\r\n%s\r\n0\r\n\r\n", HEAD, at, (int)at, BODY,
-                   sizeof(BODY) - 1 - at, BODY + at);
-        struct reply reply = client_raw(fixture.port, request.data, request.len);
-        assert_int_equal(reply.status, 200);
-        assert_non_null(strstr(reply.body, "\"api.example.com\"}\n"));
-        assert_non_null(strstr(reply.body, "\"www.example.net\"}\n"));
-        reply_free(&reply);
-        buf_fini(&request);
-    }
-}
-
-static void a_reply_longer_than_a_block_is_whole(void **state)
-{
-    enum { LINES = 20000 };
-    struct buf body = {0};
-    (void)state;
-    for (int i = 0; i < LINES; i++) {
-        buf_str(&body, LOOKUP_LINE);
-    }
-    buf_char(&body, '\0');
-    struct reply reply = ask("POST", "/v1/lookup", NULL, body.data);
-    size_t lines = 0;
-    for (const char *at = reply.body; (at = strchr(at, '\n')) != NULL; at++) {
-        lines++;
-    }
-    assert_int_equal(lines, LINES);
-    assert_true(reply.body_len > 4 << 20);
-    reply_free(&reply);
-    buf_fini(&body);
-}
-
-/* ---- pages ---- */
-
-static void pages_of_a_list_give_each_row_once_newest_first(void **state)
-{
-    char cursor[128] = "";
-    int next = 59;
-    (void)state;
-    do {
-        char target[256];
-        snprintf(target, sizeof(target), "/v1/names/list.example.com?under=true&limit=7%s%s",
-                 cursor[0] != '\0' ? "&cursor=" : "", cursor);
-        struct reply reply = ask("GET", target, NULL, NULL);
-        assert_int_equal(reply.status, 200);
-        for (const char *at = reply.body; (at = strstr(at, "\"asked\":\"n")) != NULL; at++) {
-            assert_int_equal(atoi(at + 10), next);
-            next--;
-        }
-        char *more = strstr(reply.body, "\"next\":\"");
-        cursor[0] = '\0';
-        if (more != NULL) {
-            snprintf(cursor, sizeof(cursor), "%.*s", (int)strcspn(more + 8, "\""), more + 8);
-        }
-        reply_free(&reply);
-    } while (cursor[0] != '\0');
-    assert_int_equal(next, 9);
-}
-
-/* ---- who may ask ---- */
-
-static void token_file(char path[32])
-{
-    strcpy(path, "/tmp/token-XXXXXX");
-    int fd = mkstemp(path);
-    assert_true(fd >= 0);
-    assert_int_equal(write(fd, TOKEN "\n", sizeof(TOKEN)), sizeof(TOKEN));
-    close(fd);
-}
-
-static void with_a_token_everything_but_probes_and_metrics_needs_it(void **state)
-{
-    static const struct {
-        const char *target;
-        const char *headers;
-        int status;
-    } TESTS[] = {
-        {"/v1/status", NULL, 401},
-        {"/v1/status", "Authorization: Bearer wrong-wrong-wrong-wrong\r\n", 401},
-        {"/v1/status", "Authorization: Basic " TOKEN "\r\n", 401},
-        {"/v1/status", "Authorization: Bearer " TOKEN "\r\n", 200},
-        {"/v1/status", "Authorization: Bearer " TOKEN "\r\nHost: example.com\r\n", 200},
-        {"/v1/lookup?nonsense", NULL, 401}, /* before anything else is told */
-        {"/nothing", NULL, 401},
-        {"/nothing", "Authorization: Bearer " TOKEN "\r\n", 404},
-        {"/openapi.json", NULL, 401},
-        {"/healthz", NULL, 200},
-        {"/readyz", NULL, 200},
-        {"/metrics", NULL, 200},
-    };
-    char path[32];
-    struct api_options options = api_fixture_options(&fixture);
-    (void)state;
-    token_file(path);
-    options.token_file = path;
-    restart(&options);
-    for (size_t i = 0; i < sizeof(TESTS) / sizeof(TESTS[0]); i++) {
-        struct reply reply = ask("GET", TESTS[i].target, TESTS[i].headers, NULL);
-        assert_int_equal(reply.status, TESTS[i].status);
-        bool challenged = strncmp(reply_header(&reply, "WWW-Authenticate"), "Bearer", 6) == 0;
-        assert_int_equal(challenged, TESTS[i].status == 401);
-        reply_free(&reply);
-    }
-    /* A body without the token is not waited for. */
-    struct reply reply = ask("POST", "/v1/lookup", NULL, LOOKUP_LINE);
-    expect(&reply, 401, "Authorization");
-    unlink(path);
-}
-
-static void beyond_loopback_it_does_not_start_without_a_token(void **state)
-{
-    static const char *const ADDRESSES[] = {"0.0.0.0", "::", "192.0.2.1", "2001:db8::1"};
-    (void)state;
-    for (size_t i = 0; i < sizeof(ADDRESSES) / sizeof(ADDRESSES[0]); i++) {
-        struct api_options options = api_fixture_options(&fixture);
-        struct api *api;
-        struct why why;
-        assert_true(addr_parse(&options.address, ADDRESSES[i], strlen(ADDRESSES[i])));
-        assert_int_equal(api_start(&api, &options, &why), W_EUSAGE);
-        assert_null(api);
-        assert_non_null(strstr(why.text, "--http-token-file"));
-        assert_non_null(strstr(why.text, ADDRESSES[i]));
-    }
-}
-
 static void a_port_in_use_is_named(void **state)
 {
     struct api_options options = api_fixture_options(&fixture);
@@ -417,29 +214,6 @@ static void a_body_over_the_limit_is_refused(void **state)
     reply = client_raw(fixture.port, request.data, request.len);
     expect(&reply, 413, "--http-max-body");
     buf_fini(&request);
-    buf_fini(&body);
-}
-
-static void a_line_over_the_limit_is_an_error_in_its_place(void **state)
-{
-    struct api_options options = api_fixture_options(&fixture);
-    struct buf body = {0};
-    (void)state;
-    options.max_line = 100;
-    restart(&options);
-    buf_str(&body, LOOKUP_LINE);
-    buf_printf(&body, "{\"src\":\"10.0.0.7\",\"x\":\"%0100d\"}\n", 0);
-    buf_str(&body, LOOKUP_LINE);
-    buf_char(&body, '\0');
-    struct reply reply = ask("POST", "/v1/lookup", NULL, body.data);
-    assert_int_equal(reply.status, 200);
-    char *second = strchr(reply.body, '\n') + 1;
-    char *third = strchr(second, '\n') + 1;
-    assert_non_null(strstr(reply.body, "api.example.com"));
-    assert_memory_equal(second, "{\"error\":{", 10);
-    assert_non_null(strstr(second, "100 bytes (--http-max-line)"));
-    assert_non_null(strstr(third, "api.example.com"));
-    reply_free(&reply);
     buf_fini(&body);
 }
 
@@ -532,41 +306,6 @@ static void one_address_cannot_take_all_connections(void **state)
     assert_int_equal(status, 200);
 }
 
-static void bulk_bodies_share_one_budget(void **state)
-{
-    static const char HEAD[] = "POST /v1/lookup HTTP/1.1\r\nHost: localhost\r\n"
-                               "Connection: close\r\nContent-Length: 60000\r\n\r\n";
-    struct api_options options = api_fixture_options(&fixture);
-    char *half = malloc(40000);
-    (void)state;
-    options.max_body = 65536;
-    restart(&options);
-    memset(half, '\n', 40000);
-    /* A body that does not end holds its share ... */
-    int fd = client_connect(fixture.port);
-    client_send(fd, HEAD, sizeof(HEAD) - 1);
-    client_send(fd, half, 40000);
-    int status = 200;
-    for (int tries = 0; tries < 100 && status == 200; tries++) {
-        usleep(20000);
-        struct reply reply = ask("POST", "/v1/lookup", NULL, LOOKUP_LINE);
-        status = reply.status;
-        assert_true(status == 200 || strcmp(reply_header(&reply, "Retry-After"), "1") == 0);
-        reply_free(&reply);
-    }
-    assert_int_equal(status, 503);
-    /* ... and gives it back when its connection ends. */
-    close(fd);
-    for (int tries = 0; tries < 100 && status == 503; tries++) {
-        usleep(20000);
-        struct reply reply = ask("POST", "/v1/lookup", NULL, LOOKUP_LINE);
-        status = reply.status;
-        reply_free(&reply);
-    }
-    assert_int_equal(status, 200);
-    free(half);
-}
-
 /* ---- odd clients ---- */
 
 static void a_client_that_sends_byte_by_byte_is_answered(void **state)
@@ -637,227 +376,6 @@ static void a_silent_client_is_dropped(void **state)
     reply_free(&reply);
 }
 
-/* ---- readiness, metrics ---- */
-
-static bool not_ready(void *ctx, struct why *why)
-{
-    bool ready = *(bool *)ctx;
-    why_set(why, 0, "no listener yet");
-    return ready;
-}
-
-static void readiness_is_what_the_service_says(void **state)
-{
-    struct api_options options = api_fixture_options(&fixture);
-    bool ready = false;
-    (void)state;
-    options.ready = not_ready;
-    options.ready_ctx = &ready;
-    restart(&options);
-    struct reply reply = ask("GET", "/readyz", NULL, NULL);
-    expect(&reply, 503, "no listener yet");
-    ready = true;
-    reply = ask("GET", "/readyz", NULL, NULL);
-    expect(&reply, 200, "ok");
-    api_stop(&fixture.api);
-}
-
-static void metrics_count_requests_and_verdicts_and_name_nobody(void **state)
-{
-    struct api_options options = api_fixture_options(&fixture);
-    (void)state;
-    options.threads = 1;
-    restart(&options);
-    for (int i = 0; i < 3; i++) {
-        struct reply reply = ask("GET", LOOKUP, NULL, NULL);
-        reply_free(&reply);
-    }
-    struct reply reply = ask("POST", "/v1/lookup", NULL, LOOKUP_LINE LOOKUP_LINE);
-    reply_free(&reply);
-    reply = ask("GET", "/v1/names/..", NULL, NULL);
-    reply_free(&reply);
-    reply = ask("GET", "/secret.example.com", NULL, NULL);
-    reply_free(&reply);
-    reply = ask("GET", "/metrics", NULL, NULL);
-    static const char *const LINES[] = {
-        "\nwhither_http_requests_total{method=\"GET\",route=\"/v1/lookup\",code=\"200\"} 3\n",
-        "\nwhither_http_requests_total{method=\"POST\",route=\"/v1/lookup\",code=\"200\"} 1\n",
-        "\nwhither_http_requests_total{method=\"GET\",route=\"/v1/names/{name}\",code=\"400\"} 1\n",
-        "\nwhither_http_requests_total{method=\"\",route=\"none\",code=\"404\"} 1\n",
-        "\nwhither_lookups_total{verdict=\"resolved\"} 5\n",
-        "\nwhither_dnstap_frames_total{result=\"answer\"} ",
-        "\nwhither_index_sightings 54\n",
-    };
-    for (size_t i = 0; i < sizeof(LINES) / sizeof(LINES[0]); i++) {
-        assert_non_null(strstr(reply.body, LINES[i]));
-    }
-    assert_null(strstr(reply.body, "10.0.0."));
-    assert_null(strstr(reply.body, "example"));
-    reply_free(&reply);
-}
-
-/* ---- captures ---- */
-
-/* What the calls of a session were. */
-struct sink {
-    int begin_err;
-    int push_err;
-    int end_err;
-    int begun;
-    int aborted;
-    int ended;
-    char cluster[64];
-    char peer[64];
-    int64_t from_us;
-    int64_t to_us;
-    struct buf bytes;
-};
-
-static int sink_begin(void *ctx, const struct api_capture *capture, void **session, struct why *why)
-{
-    struct sink *sink = ctx;
-    sink->begun++;
-    snprintf(sink->cluster, sizeof(sink->cluster), "%s", capture->cluster);
-    snprintf(sink->peer, sizeof(sink->peer), "%s", capture->peer);
-    sink->from_us = capture->covers_from_us;
-    sink->to_us = capture->covers_to_us;
-    *session = sink;
-    return sink->begin_err == 0 ? 0 : why_set(why, sink->begin_err, "begin refused");
-}
-
-static int sink_push(void *session, const uint8_t *bytes, size_t len, struct why *why)
-{
-    struct sink *sink = session;
-    buf_add(&sink->bytes, bytes, len);
-    return sink->push_err == 0 ? 0 : why_set(why, sink->push_err, "push refused");
-}
-
-static int sink_end(void *session, struct buf *summary, struct why *why)
-{
-    struct sink *sink = session;
-    sink->ended++;
-    buf_printf(summary, "{\"bytes\":%zu}", sink->bytes.len);
-    return sink->end_err == 0 ? 0 : why_set(why, sink->end_err, "end refused");
-}
-
-static void sink_abort(void *session)
-{
-    ((struct sink *)session)->aborted++;
-}
-
-static void captures_are_pushed_on_as_they_come(void **state)
-{
-    static const struct {
-        const char *query;
-        int begin_err;
-        int push_err;
-        int end_err;
-        int status;
-        const char *body;
-        int begun;
-        int ended;
-        int aborted;
-    } TESTS[] = {
-        {"", 0, 0, 0, 200, "{\"bytes\":200000}", 1, 1, 0},
-        {"?cluster=prod-1", 0, 0, 0, 200, "{\"bytes\":200000}", 1, 1, 0},
-        {"?from=1779444000&to=1779444060", 0, 0, 0, 200, "{\"bytes\":200000}", 1, 1, 0},
-        {"?from=1779444000", 0, 0, 0, 400, "\"field\":\"to\"", 0, 0, 0},
-        {"?from=1779444060&to=1779444000", 0, 0, 0, 400, "\"field\":\"from\"", 0, 0, 0},
-        {"?file=x", 0, 0, 0, 400, "\"field\":\"file\"", 0, 0, 0},
-        {"", -EBUSY, 0, 0, 503, "begin refused", 1, 0, 0},
-        {"", 0, W_ESYNTAX, 0, 400, "push refused", 1, 0, 1},
-        {"", 0, W_EFORMAT, 0, 400, "\"field\":\"body\"", 1, 0, 1},
-        {"", 0, -ENOSPC, 0, 503, "push refused", 1, 0, 1},
-        {"", 0, 0, W_ESYNTAX, 400, "end refused", 1, 1, 0},
-        {"", 0, 0, -EIO, 500, "end refused", 1, 1, 0},
-    };
-    struct sink sink;
-    struct api_ingest ingest = {&sink, sink_begin, sink_push, sink_end, sink_abort};
-    struct api_options options = api_fixture_options(&fixture);
-    char *body = malloc(200001);
-    (void)state;
-    memset(body, 'x', 200000);
-    body[200000] = '\0';
-    options.ingest = &ingest;
-    restart(&options);
-    for (size_t i = 0; i < sizeof(TESTS) / sizeof(TESTS[0]); i++) {
-        char target[128];
-        sink = (struct sink){.begin_err = TESTS[i].begin_err,
-                             .push_err = TESTS[i].push_err,
-                             .end_err = TESTS[i].end_err};
-        snprintf(target, sizeof(target), "/v1/ingest%s", TESTS[i].query);
-        struct reply reply = ask("POST", target, NULL, body);
-        assert_int_equal(reply.status, TESTS[i].status);
-        assert_non_null(strstr(reply.body, TESTS[i].body));
-        reply_free(&reply);
-        api_stop(&fixture.api); /* so that every call has been made */
-        assert_int_equal(sink.begun, TESTS[i].begun);
-        assert_int_equal(sink.ended, TESTS[i].ended);
-        assert_int_equal(sink.aborted, TESTS[i].aborted);
-        if (TESTS[i].status == 200) {
-            bool named = strstr(TESTS[i].query, "prod-1") != NULL;
-            assert_string_equal(sink.cluster, named ? "prod-1" : "default");
-            assert_string_equal(sink.peer, "http:127.0.0.1");
-            assert_int_equal(sink.bytes.len, 200000);
-            bool covers = strstr(TESTS[i].query, "from") != NULL;
-            assert_int_equal(sink.from_us, covers ? FIXTURE_T_US : 0);
-            assert_int_equal(sink.to_us, covers ? FIXTURE_T_US + US_PER_MIN : 0);
-        }
-        buf_fini(&sink.bytes);
-        restart(&options);
-    }
-    /* A sender that vanishes. */
-    sink = (struct sink){0};
-    int fd = client_connect(fixture.port);
-    static const char CUT[] = "POST /v1/ingest HTTP/1.1\r\nHost: localhost\r\n"
-                              "Content-Length: 100\r\n\r\nabc";
-    client_send(fd, CUT, sizeof(CUT) - 1);
-    usleep(100000);
-    close(fd);
-    usleep(100000);
-    api_stop(&fixture.api);
-    assert_int_equal(sink.begun, 1);
-    assert_int_equal(sink.aborted, 1);
-    buf_fini(&sink.bytes);
-    free(body);
-}
-
-/* ---- the index ---- */
-
-static uint64_t index_bytes(void)
-{
-    struct store_view *view;
-    struct store_status status;
-    assert_int_equal(store_view_new(fixture.store, &view), 0);
-    assert_int_equal(store_status(view, &status), 0);
-    store_view_free(&view);
-    return status.bytes;
-}
-
-static void an_idle_service_does_not_keep_the_index_from_using_its_pages_again(void **state)
-{
-    uint64_t bytes[2];
-    struct why why;
-    (void)state;
-    uint16_t cluster = store_cluster(fixture.store, "default");
-    struct reply reply = ask("GET", LOOKUP, NULL, NULL);
-    expect(&reply, 200, "resolved");
-    reply = ask("POST", "/v1/lookup", NULL, LOOKUP_LINE);
-    expect(&reply, 200, "resolved");
-    for (int round = 0; round < 2; round++) {
-        for (int i = 0; i < 200; i++) {
-            const uint8_t v4[4] = {10, 0, 1, (uint8_t)i};
-            struct addr client = addr_from_v4(v4);
-            assert_int_equal(store_asked(fixture.store, cluster, &client,
-                                         FIXTURE_T_US + (round * 200 + i) * US_PER_MIN),
-                             0);
-            assert_int_equal(store_commit(fixture.store, clock_now_us(), &why), 0);
-        }
-        bytes[round] = index_bytes();
-    }
-    assert_true(bytes[1] < bytes[0] + (1 << 20));
-}
-
 static void a_body_announced_too_long_is_refused_before_it_is_sent(void **state)
 {
     static const char HEAD[] = "POST /v1/lookup HTTP/1.1\r\nHost: localhost\r\n"
@@ -915,30 +433,6 @@ static void a_request_without_memory_harms_no_other(void **state)
     }
 }
 
-static int fresh(void **state)
-{
-    (void)state;
-    struct api_options options = api_fixture_options(&fixture);
-    restart(&options);
-    return 0;
-}
-
-static int open_fixture(void **state)
-{
-    (void)state;
-    api_fixture_open(&fixture);
-    return 0;
-}
-
-static int close_fixture(void **state)
-{
-    (void)state;
-    api_fixture_close(&fixture);
-    return 0;
-}
-
-#define HTTP_TEST(test) cmocka_unit_test_setup(test, fresh)
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -947,31 +441,19 @@ int main(void)
         HTTP_TEST(a_405_names_what_is_allowed),
         HTTP_TEST(head_is_get_without_the_body),
         HTTP_TEST(one_connection_serves_many_requests),
-        HTTP_TEST(bulk_lookups_come_back_in_order_with_errors_in_place),
-        HTTP_TEST(a_chunked_body_split_anywhere_is_the_same_body),
-        HTTP_TEST(a_reply_longer_than_a_block_is_whole),
-        HTTP_TEST(pages_of_a_list_give_each_row_once_newest_first),
-        HTTP_TEST(with_a_token_everything_but_probes_and_metrics_needs_it),
-        HTTP_TEST(beyond_loopback_it_does_not_start_without_a_token),
         HTTP_TEST(a_port_in_use_is_named),
         HTTP_TEST(a_body_over_the_limit_is_refused),
-        HTTP_TEST(a_line_over_the_limit_is_an_error_in_its_place),
         HTTP_TEST(a_target_over_the_limit_is_refused),
         HTTP_TEST(headers_without_end_are_refused),
         HTTP_TEST(a_client_over_the_rate_is_told_when_to_come_again),
         HTTP_TEST(one_address_cannot_take_all_connections),
-        HTTP_TEST(bulk_bodies_share_one_budget),
         HTTP_TEST(a_client_that_sends_byte_by_byte_is_answered),
         HTTP_TEST(a_client_that_has_closed_its_half_is_answered),
         HTTP_TEST(clients_that_vanish_leave_nothing_behind),
         HTTP_TEST(a_silent_client_is_dropped),
-        HTTP_TEST(readiness_is_what_the_service_says),
-        HTTP_TEST(metrics_count_requests_and_verdicts_and_name_nobody),
-        HTTP_TEST(captures_are_pushed_on_as_they_come),
-        HTTP_TEST(an_idle_service_does_not_keep_the_index_from_using_its_pages_again),
         HTTP_TEST(a_body_announced_too_long_is_refused_before_it_is_sent),
         HTTP_TEST(a_service_without_memory_is_not_started),
         HTTP_TEST(a_request_without_memory_harms_no_other),
     };
-    return cmocka_run_group_tests(tests, open_fixture, close_fixture);
+    return cmocka_run_group_tests(tests, http_open, http_close);
 }

@@ -245,6 +245,26 @@ static void json_need_not_stand_one_on_a_line(void **state)
     }
 }
 
+static void a_head_that_shows_nothing_is_of_no_known_format(void **state)
+{
+    enum { LEN = 200 * 1024 };
+    struct fixture *fixture = *state;
+    char *text = malloc(LEN);
+    assert_non_null(text);
+    static const char *const ENDS[] = {LINE "\n", "\"}]"};
+    for (int i = 0; i < 2; i++) {
+        struct buf out = {0};
+        struct why why = {""};
+        memset(text, i == 0 ? '\n' : 'x', LEN);
+        memcpy(text, i == 0 ? "\n" : "[{\"a\":\"", i == 0 ? 1 : 7);
+        memcpy(text + LEN - strlen(ENDS[i]), ENDS[i], strlen(ENDS[i]));
+        write_file(fixture->path, text, LEN);
+        assert_int_equal(read_all(fixture, NULL, &out, &why), W_EFORMAT);
+        buf_fini(&out);
+    }
+    free(text);
+}
+
 static void a_fault_between_objects_ends_the_input(void **state)
 {
     struct fixture *fixture = *state;
@@ -446,6 +466,7 @@ int main(void)
         cmocka_unit_test(a_cut_or_damaged_file_gives_what_came_before_and_an_error),
         cmocka_unit_test(what_is_of_no_known_format_is_refused_with_what_was_tried),
         cmocka_unit_test(json_need_not_stand_one_on_a_line),
+        cmocka_unit_test(a_head_that_shows_nothing_is_of_no_known_format),
         cmocka_unit_test(a_fault_between_objects_ends_the_input),
         cmocka_unit_test(the_format_may_show_only_after_other_lines),
         cmocka_unit_test(a_loki_response_is_read_entry_by_entry),
