@@ -10,7 +10,7 @@
 
 #include "base/buf.h"
 #include "base/clock.h"
-#include "join/arena.h"
+#include "join/huge.h"
 
 /* Flow logs go forward in time: what is read once should serve the hour that follows. */
 #define EARLIER_US (10 * US_PER_MIN)
@@ -73,9 +73,9 @@ enum { KNOWN_SLOTS = 16 * 1024, TARGET_BITS = 64 * 1024 };
 
 struct memo {
     struct store_view *view;
-    struct arena arena; /* of pieces that are multiples of 8 octets, so that all are aligned */
-    size_t bytes;       /* taken from it */
-    size_t max_bytes;
+    char *room; /* for everything that is remembered, in pieces of multiples of 8 octets */
+    size_t room_len;
+    size_t used;
     size_t slots; /* a power of two */
     struct client *clients;
     struct known *known[KNOWN_SLOTS];
@@ -96,17 +96,20 @@ int memo_new(struct memo **out, struct store_view *view, size_t max_bytes)
         return -ENOMEM;
     }
     memo->view = view;
-    memo->max_bytes = max_bytes;
     /* A sixteenth of the memory for finding clients: each has a kilobyte or more to remember. */
     memo->slots = 1024;
     while (memo->slots * 2 * sizeof(struct client) <= max_bytes / 16) {
         memo->slots *= 2;
     }
+    memo->room_len = max_bytes / 16 * 15;
     memo->clients = calloc(memo->slots, sizeof(*memo->clients));
-    if (memo->clients == NULL) {
-        free(memo);
+    memo->room = malloc(memo->room_len + 1);
+    if (memo->clients == NULL || memo->room == NULL) {
+        memo_free(&memo);
         return -ENOMEM;
     }
+    huge_pages(memo->clients, memo->slots * sizeof(*memo->clients));
+    huge_pages(memo->room, memo->room_len);
     *out = memo;
     return 0;
 }
@@ -114,7 +117,7 @@ int memo_new(struct memo **out, struct store_view *view, size_t max_bytes)
 void memo_free(struct memo **memo)
 {
     if (*memo != NULL) {
-        arena_fini(&(*memo)->arena);
+        free((*memo)->room);
         buf_fini(&(*memo)->rows);
         buf_fini(&(*memo)->ids);
         buf_fini(&(*memo)->runs);
@@ -126,18 +129,22 @@ void memo_free(struct memo **memo)
 
 static void forget_all(struct memo *memo)
 {
-    arena_reset(&memo->arena);
     memset(memo->clients, 0, memo->slots * sizeof(*memo->clients));
     memset(memo->known, 0, sizeof(memo->known));
     memset(memo->targets, 0, sizeof(memo->targets));
-    memo->bytes = 0;
+    memo->used = 0;
 }
 
+/* NULL if there is no room left. */
 static void *take(struct memo *memo, size_t len)
 {
     len = (len + 7) / 8 * 8;
-    memo->bytes += len;
-    return arena_take(&memo->arena, len);
+    if (len > memo->room_len - memo->used) {
+        return NULL;
+    }
+    void *at = memo->room + memo->used;
+    memo->used += len;
+    return at;
 }
 
 /* ---- Answers ---- */
@@ -189,7 +196,7 @@ static struct known *copy_answer(struct memo *memo, uint64_t id, const struct an
     return known;
 }
 
-/* The answer of that id, read from the index if it is new. */
+/* The answer of that id, read from the index if it is new; -ENOSPC if there is no room for it. */
 static int know(struct memo *memo, uint64_t id, const struct known **out)
 {
     struct known **slot = &memo->known[XXH3_64bits(&id, sizeof(id)) % KNOWN_SLOTS];
@@ -206,7 +213,7 @@ static int know(struct memo *memo, uint64_t id, const struct known **out)
     }
     struct known *known = copy_answer(memo, id, answer);
     if (known == NULL) {
-        return -ENOMEM;
+        return -ENOSPC;
     }
     known->next = *slot;
     *slot = known;
@@ -293,7 +300,7 @@ static int64_t know_rows(struct memo *memo)
     return places;
 }
 
-/* Files what was read. */
+/* Files what was read; -ENOSPC if there is no room for it. */
 static int make_whole(struct memo *memo, const struct whole **out)
 {
     int64_t places = know_rows(memo);
@@ -307,7 +314,7 @@ static int make_whole(struct memo *memo, const struct whole **out)
     size_t head_len = sizeof(struct whole) + slots * sizeof(struct place);
     char *at = take(memo, head_len + memo->rows.len + memo->runs.len);
     if (at == NULL) {
-        return -ENOMEM;
+        return -ENOSPC;
     }
     struct whole *whole = (struct whole *)(void *)at;
     memset(whole, 0, head_len);
@@ -329,7 +336,6 @@ static int read_whole(struct memo *memo, const char *cluster, const struct addr 
     buf_reset(&memo->rows);
     buf_reset(&memo->ids);
     buf_reset(&memo->runs);
-    client->whole = NULL;
     int err = store_runs_of_client(memo->view, cluster, address, from_us, to_us, client->runs_max,
                                    keep, memo);
     if (err == 0) {
@@ -363,6 +369,25 @@ static struct client *find(struct memo *memo, XXH128_hash_t key)
     return &memo->clients[key.low64 & (memo->slots - 1)];
 }
 
+/* Reads the client, unless it has more than may be read now. With `last` the memory was emptied for
+ * it. */
+static int try_whole(struct memo *memo, const char *cluster, const struct addr *address,
+                     struct client *client, int64_t from_us, int64_t to_us, bool last)
+{
+    client->whole = NULL;
+    int err = read_whole(memo, cluster, address, client, from_us - EARLIER_US, to_us + LATER_US);
+    if (err == W_ELIMIT) {
+        client->wait = client->runs_max / RUNS_PER_QUESTION;
+        client->runs_max *= 2;
+        return 0;
+    }
+    if (err == -ENOSPC && last) {
+        client->runs_max = RUNS_MAX + 1;
+        return 0;
+    }
+    return err;
+}
+
 /* Everything the client was answered in the span, or NULL in `*whole` if the index is to be asked:
  * what a client has is read only when the questions about it were enough for as much. */
 static int hold(struct memo *memo, const char *cluster, const struct addr *address, int64_t from_us,
@@ -370,27 +395,25 @@ static int hold(struct memo *memo, const char *cluster, const struct addr *addre
 {
     XXH128_hash_t key = key_of(cluster, address);
     struct client *client = find(memo, key);
+    *whole = NULL;
     if (client->whole != NULL && client->from_us <= from_us && client->to_us >= to_us) {
         *whole = client->whole;
         return 0;
     }
-    *whole = NULL;
     if (client->runs_max > RUNS_MAX || client->wait > 0) {
         client->wait -= client->wait > 0;
         return 0;
     }
-    if (memo->bytes > memo->max_bytes / 4 * 3) {
-        forget_all(memo);
-        client = find(memo, key);
-    }
-    if (client->runs_max == 0) {
-        *client = (struct client){.key = key, .runs_max = RUNS_PER_QUESTION};
-    }
-    int err = read_whole(memo, cluster, address, client, from_us - EARLIER_US, to_us + LATER_US);
-    if (err == W_ELIMIT) {
-        client->wait = client->runs_max / RUNS_PER_QUESTION;
-        client->runs_max *= 2;
-        err = 0;
+    int err = -ENOSPC;
+    for (int tries = 0; tries < 2 && err == -ENOSPC; tries++) {
+        if (tries > 0) {
+            forget_all(memo);
+            client = find(memo, key);
+        }
+        if (client->runs_max == 0) {
+            *client = (struct client){.key = key, .runs_max = RUNS_PER_QUESTION};
+        }
+        err = try_whole(memo, cluster, address, client, from_us, to_us, tries > 0);
     }
     *whole = client->whole;
     return err;

@@ -8,6 +8,8 @@
 #include <string.h>
 #include <xxhash.h>
 
+#include "join/huge.h"
+
 /* 2^18 flows, in sets of 4 of which the oldest goes first: 6 MiB. */
 enum { SETS = 1 << 16, WAYS = 4 };
 
@@ -23,7 +25,11 @@ struct repeats {
 int repeats_new(struct repeats **repeats)
 {
     *repeats = calloc(1, sizeof(**repeats));
-    return *repeats != NULL ? 0 : -ENOMEM;
+    if (*repeats == NULL) {
+        return -ENOMEM;
+    }
+    huge_pages(*repeats, sizeof(**repeats));
+    return 0;
 }
 
 void repeats_free(struct repeats **repeats)
