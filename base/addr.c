@@ -143,20 +143,62 @@ static const struct {
 };
 enum { RANGE_COUNT = sizeof(RANGES) / sizeof(RANGES[0]) };
 
-static struct cidr parsed[RANGE_COUNT];
+/* A range as two words each of address and mask. */
+struct words {
+    uint64_t addr[2];
+    uint64_t mask[2];
+};
 
-/* Before main, so that every thread finds the table ready. */
+static struct words ranges[RANGE_COUNT];
+/* By the first octet of an address: may it be in any of them? */
+static bool v4_in_range[256];
+static bool v6_in_range[256];
+
+static struct words words_of(const struct cidr *cidr)
+{
+    struct words words;
+    uint8_t mask[sizeof(cidr->addr.b)] = {0};
+    for (unsigned bit = 0; bit < cidr->bits; bit++) {
+        mask[bit / 8] |= (uint8_t)(0x80 >> bit % 8);
+    }
+    memcpy(words.addr, cidr->addr.b, sizeof(words.addr));
+    memcpy(words.mask, mask, sizeof(words.mask));
+    return words;
+}
+
+/* Marks the first octets that an address of the range may have. */
+static void mark_first_octets(const struct cidr *cidr)
+{
+    bool v4 = addr_is_v4(&cidr->addr);
+    unsigned bits = cidr->bits - (v4 ? 96u : 0u);
+    uint8_t first = cidr->addr.b[v4 ? 12 : 0];
+    unsigned last = first | (bits < 8 ? 0xffu >> bits : 0);
+    for (unsigned octet = first; octet <= last; octet++) {
+        (v4 ? v4_in_range : v6_in_range)[octet] = true;
+    }
+}
+
+/* Before main, so that every thread finds the tables ready. */
 __attribute__((constructor)) static void parse_ranges(void)
 {
     for (size_t i = 0; i < RANGE_COUNT; i++) {
-        cidr_parse(&parsed[i], RANGES[i].cidr, strlen(RANGES[i].cidr));
+        struct cidr cidr;
+        cidr_parse(&cidr, RANGES[i].cidr, strlen(RANGES[i].cidr));
+        ranges[i] = words_of(&cidr);
+        mark_first_octets(&cidr);
     }
 }
 
 enum addr_kind addr_kind(const struct addr *addr)
 {
+    uint64_t words[2];
+    if (addr_is_v4(addr) ? !v4_in_range[addr->b[12]] : !v6_in_range[addr->b[0]]) {
+        return ADDR_EXTERNAL;
+    }
+    memcpy(words, addr->b, sizeof(words));
     for (size_t i = 0; i < RANGE_COUNT; i++) {
-        if (cidr_has(&parsed[i], addr)) {
+        if ((((words[0] ^ ranges[i].addr[0]) & ranges[i].mask[0]) |
+             ((words[1] ^ ranges[i].addr[1]) & ranges[i].mask[1])) == 0) {
             return RANGES[i].kind;
         }
     }

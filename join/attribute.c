@@ -234,8 +234,8 @@ static int compare_nearness(int64_t a_us, int64_t b_us, int64_t ref_us)
     return (a_us > b_us) == a_after ? 1 : -1;
 }
 
-/* The order of step 4; negative if `a` comes first. */
-static int compare(const struct candidate *a, const struct candidate *b, int64_t ref_us)
+/* The order of step 4 but for the names; negative if `a` comes first. */
+static int compare_evidence(const struct candidate *a, const struct candidate *b, int64_t ref_us)
 {
     if (a->live != b->live) {
         return a->live ? -1 : 1;
@@ -243,8 +243,13 @@ static int compare(const struct candidate *a, const struct candidate *b, int64_t
     if (via_rank(a->via) != via_rank(b->via)) {
         return via_rank(a->via) - via_rank(b->via);
     }
-    int nearness = compare_nearness(a->answer_us, b->answer_us, ref_us);
-    return nearness != 0 ? nearness : compare_names(&a->name, &b->name);
+    return compare_nearness(a->answer_us, b->answer_us, ref_us);
+}
+
+static int compare(const struct candidate *a, const struct candidate *b, int64_t ref_us)
+{
+    int evidence = compare_evidence(a, b, ref_us);
+    return evidence != 0 ? evidence : compare_names(&a->name, &b->name);
 }
 
 static int compare_shared(const struct candidate *a, const struct candidate *b)
@@ -397,26 +402,12 @@ static void begin_counting(struct candidate *candidate)
     memset(candidate->counted, 0, sizeof(candidate->counted));
 }
 
-/* Is the offered evidence for a name better than the one there is? */
-static bool is_better(const struct work *work, const struct candidate *offered,
-                      const struct candidate *known)
-{
-    /* Names compare equal here, so this is decided by the evidence alone. */
-    struct candidate before = {
-        .live = known->live, .via = known->via, .answer_us = known->answer_us};
-    struct candidate after = {
-        .live = offered->live, .via = offered->via, .answer_us = offered->answer_us};
-    before.name.wire[0] = after.name.wire[0] = 0;
-    before.name.len = after.name.len = 1;
-    return compare(&after, &before, work->ref_us) < 0;
-}
-
 /* Adds what a sighting says; one candidate a name, the better evidence stays. */
 static void offer(struct work *work, const struct store_sighting *sighting, const uint8_t *name,
                   const struct candidate *offered)
 {
     struct candidate *known = find_candidate(work, name);
-    bool better = known == NULL || is_better(work, offered, known);
+    bool better = known == NULL || compare_evidence(offered, known, work->ref_us) < 0;
     if (known == NULL) {
         known = new_candidate(work);
         if (known == NULL) {

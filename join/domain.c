@@ -54,6 +54,7 @@ struct text domains_of(struct domains *domains, const struct name *name, struct 
 {
     XXH128_hash_t hash = XXH3_128bits(name->wire, name->len);
     struct slot *slot = &domains->slots[hash.low64 % SLOTS];
+    __builtin_prefetch(slot);
     size_t len = name_to_text(name->wire, domains->text);
     *registered = (struct text){NULL, 0};
     if (!XXH128_isEqual(slot->hash, hash)) {

@@ -610,8 +610,10 @@ static void fetch_runs(const struct coming *c)
         const char *runs = c->whole->runs + c->row->first;
         __builtin_prefetch(runs);
         __builtin_prefetch(runs + 64);
-        __builtin_prefetch(c->row->known);
-        __builtin_prefetch(c->row->known + 1); /* its names */
+        __builtin_prefetch(&c->row->known->answer);
+        __builtin_prefetch(&c->row->known->answer.v4_count);
+        __builtin_prefetch(c->row->known + 1); /* its names and addresses */
+        __builtin_prefetch((const char *)(c->row->known + 1) + 64);
     }
 }
 
