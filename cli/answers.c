@@ -17,6 +17,7 @@
 #include "cli/load.h"
 #include "cli/owner_files.h"
 #include "cli/source.h"
+#include "join/owners_store.h"
 
 /* What each thread may remember of the index: some 200,000 pairs of client and address. */
 #define MEMO_BYTES ((size_t)64 * 1024 * 1024)
@@ -134,13 +135,31 @@ static int load(struct answers *answers, struct ingest *ingest, const char *path
     return err;
 }
 
+static void on_hint(void *ctx, const char *cluster, const struct addr *client, int64_t time_us,
+                    const char *pod, size_t len)
+{
+    const struct answers *answers = ctx;
+    owners_hint(answers->owners, cluster, client, time_us, pod, len);
+}
+
+/* The index is for this process alone, which has the owners. */
+static void save_nothing(void *ctx, struct store *store)
+{
+    (void)ctx;
+    (void)store;
+}
+
 static int open_captures(struct answers *answers, struct why *why)
 {
+    const struct owner_keeper keeper = {answers, on_hint, save_nothing};
     const struct string_list *captures = &answers->settings->captures;
     struct ingest *ingest = NULL;
     int err = make_dir(answers, why);
     err = err != 0 ? err : store_open(&answers->source.store, answers->dir, STORE_WRITE, NULL, why);
     err = err != 0 ? err : ingest_new(&ingest, answers->source.store, NULL, NULL);
+    if (err == 0) {
+        ingest_keep_owners(ingest, &keeper);
+    }
     for (size_t i = 0; i < captures->count && err == 0; i++) {
         err = load(answers, ingest, captures->items[i], why);
     }
@@ -184,7 +203,11 @@ static int open_readers(struct answers *answers)
 static int open_owners(struct answers *answers, struct why *why)
 {
     struct owner_files files = {false};
-    int err = owners_new(&answers->owners, 0);
+    int err = 0;
+    if (answers->source.view != NULL) {
+        err = owners_load(answers->owners, answers->source.view, NULL, 0);
+        err = err == 0 ? 0 : why_set(why, err, "%s: %s", answers->source.where, err_str(err));
+    }
     err = err != 0 ? err : owner_files_read(&files, answers->owners, answers->settings, why);
     answers->doubtful |= files.doubtful;
     return err;
@@ -194,7 +217,11 @@ static int open_index(struct answers *answers, struct why *why)
 {
     const struct settings *settings = answers->settings;
     bool captures = settings->captures.count > 0;
-    int err = captures ? open_captures(answers, why) : source_open(&answers->source, settings, why);
+    int err = owners_new(&answers->owners, 0);
+    if (err != 0) {
+        return err;
+    }
+    err = captures ? open_captures(answers, why) : source_open(&answers->source, settings, why);
     if (err == 0 && !captures && !source_has_answers(&answers->source, why)) {
         err = -ENOENT;
     }

@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "cli/commands.h"
 #include "cli/fields.h"
+#include "cli/ingest_owners.h"
 #include "cli/load.h"
 #include "cli/remote.h"
 #include "join/source.h"
@@ -26,6 +27,7 @@ struct run {
     const struct settings *settings;
     struct store *store;   /* NULL with --server */
     struct ingest *ingest; /* likewise */
+    struct ingest_owners owners;
     struct remote *remote; /* NULL without --server */
     struct capture_summary sum;
     uint64_t others; /* records of flow logs that are no DNS responses */
@@ -142,7 +144,12 @@ static int open_store(struct run *run, struct why *why)
         return why_set(why, err, "%.380s; --server URL sends captures to a running service",
                        held.text);
     }
-    return err == 0 ? ingest_new(&run->ingest, run->store, on_progress, run) : err;
+    err = err == 0 ? ingest_new(&run->ingest, run->store, on_progress, run) : err;
+    if (err == 0) {
+        ingest_owners_init(&run->owners, run->store);
+        ingest_keep_owners(run->ingest, &run->owners.keeper);
+    }
+    return err;
 }
 
 static int load_one(struct run *run, struct why *why)
@@ -333,6 +340,12 @@ int cmd_ingest(const struct settings *settings)
         put_summary(&run);
     }
     ingest_free(&run.ingest);
+    int kept = ingest_owners_fini(&run.owners);
+    if (kept != 0) {
+        fprintf(stderr, "whither ingest: whose the addresses were could not be kept: %s\n",
+                err_str(kept));
+        err = err == 0 ? kept : err;
+    }
     store_close(&run.store);
     remote_free(&run.remote);
     if (err != 0 || loaded != 0) {

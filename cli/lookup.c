@@ -13,6 +13,7 @@
 #include "cli/source.h"
 #include "cli/table.h"
 #include "join/attribute.h"
+#include "join/owners_store.h"
 
 /* Candidates told of on a terminal; JSON has them all. */
 #define TOLD_MAX 5
@@ -65,6 +66,7 @@ static int ask_index(struct source *source, const struct settings *settings,
     struct owners *owners = NULL;
     int err = attributor_new(&attributor, source->view, &params);
     err = err == 0 ? owners_new(&owners, 0) : err;
+    err = err == 0 ? owners_load(owners, source->view, ends, 2) : err;
     err = err == 0 ? owner_files_read(&files, owners, settings, why) : err;
     err = err == 0 ? attributor_set_owners(attributor, owners) : err;
     err = err == 0 ? attribute(attributor, &question, now_us, &attribution) : err;

@@ -45,6 +45,8 @@ void owners_store_free(struct owners_store **out)
 
 struct load {
     struct owners_store *link;
+    const struct addr *only; /* NULL: all */
+    size_t only_count;
     int err;
 };
 
@@ -66,10 +68,29 @@ static int keep_id(struct owners_store *link, uint64_t number, uint64_t id)
     return 0;
 }
 
+static bool is_wanted(const struct load *load, const struct store_owner *row)
+{
+    if (row->kind > OWNER_NODE) {
+        return false;
+    }
+    bool wanted = load->only == NULL || row->kind != OWNER_POD;
+    for (size_t i = 0; i < load->only_count && !wanted; i++) {
+        for (uint32_t j = 0; j < row->address_count && !wanted; j++) {
+            wanted = addr_equal(&load->only[i], &row->addresses[j]);
+        }
+    }
+    return wanted;
+}
+
 static bool load_one(void *ctx, const struct store_owner *row)
 {
     struct load *load = ctx;
     struct owners_store *link = load->link;
+    link->loaded = row->sequence;
+    link->id_max = row->id > link->id_max ? row->id : link->id_max;
+    if (!is_wanted(load, row)) {
+        return true;
+    }
     const struct owner owner = {
         .kind = (enum owner_kind)row->kind,
         .hint = row->hint,
@@ -89,11 +110,6 @@ static bool load_one(void *ctx, const struct store_owner *row)
         .addresses = row->addresses,
     };
     uint64_t before = owners_last_number(link->owners);
-    link->loaded = row->sequence;
-    link->id_max = row->id > link->id_max ? row->id : link->id_max;
-    if (row->kind > OWNER_NODE) {
-        return true;
-    }
     int err = owners_restore(link->owners, &owner);
     uint64_t number = owners_last_number(link->owners);
     err = err == 0 && number != before ? keep_id(link, number, row->id) : err;
@@ -101,15 +117,31 @@ static bool load_one(void *ctx, const struct store_owner *row)
     return load->err == 0;
 }
 
-int owners_store_load(struct owners_store *link, struct store_view *view)
+static int load_all(struct load *load, struct store_view *view)
 {
-    struct load load = {link, 0};
-    int err = store_owners(view, link->loaded, load_one, &load);
+    struct owners_store *link = load->link;
+    int err = store_owners(view, link->loaded, load_one, load);
     /* What was loaded is there already and need not be saved. */
     link->saved = owners_version(link->owners);
     uint64_t last = owners_last_number(link->owners);
     link->beyond = link->id_max > last ? link->id_max - last : 0;
-    return load.err != 0 ? load.err : err < 0 ? err : 0;
+    return load->err != 0 ? load->err : err < 0 ? err : 0;
+}
+
+int owners_store_load(struct owners_store *link, struct store_view *view)
+{
+    struct load load = {.link = link};
+    return load_all(&load, view);
+}
+
+int owners_load(struct owners *owners, struct store_view *view, const struct addr *only,
+                size_t only_count)
+{
+    struct load load = {.only = only, .only_count = only_count};
+    int err = owners_store_new(&load.link, owners);
+    err = err == 0 ? load_all(&load, view) : err;
+    owners_store_free(&load.link);
+    return err;
 }
 
 /* ---- Saving ---- */
@@ -184,6 +216,8 @@ int owners_hint(struct owners *owners, const char *cluster, const struct addr *c
         .address_count = 1,
         .partial = true,
         .at_us = time_us,
+        /* The pod itself asked: nothing suggests that it had the address before. */
+        .started_us = time_us,
     };
     return owners_observe(owners, &fact);
 }

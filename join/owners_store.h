@@ -27,6 +27,12 @@ void owners_store_free(struct owners_store **link);
  * is left out, the rest is loaded. Returns 0, -ENOMEM or an error of the index. */
 int owners_store_load(struct owners_store *link, struct store_view *view);
 
+/* Loads once, for a table that is then only asked: everything or, where `only` is not NULL, the
+ * pods that held one of those addresses, and all services and nodes. Returns as owners_store_load.
+ */
+int owners_load(struct owners *owners, struct store_view *view, const struct addr *only,
+                size_t only_count);
+
 /* Gives the store each interval that changed since the last call, those that changed first first;
  * they are in the next commit. What the store cannot take now comes with the next call. Returns 0
  * or what store_owner did. */

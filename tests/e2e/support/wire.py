@@ -116,7 +116,7 @@ def fixed32(number, value):
 
 
 def dnstap_frame(kind, client, message, time_us, identity=b"sender-1", port=40000,
-                 version=b"CoreDNS-1.12.1", tcp=False):
+                 version=b"CoreDNS-1.12.1", tcp=False, extra=b""):
     """One payload as CoreDNS makes it. `message` is a response for an even `kind`, else a query."""
     packed = ipaddress.ip_address(client).packed
     seconds, nanoseconds = time_us // 1000000, time_us % 1000000 * 1000
@@ -127,7 +127,8 @@ def dnstap_frame(kind, client, message, time_us, identity=b"sender-1", port=4000
         inner += field(10, message)
     else:
         inner += field(12, seconds) + fixed32(13, nanoseconds) + field(14, message)
-    return field(1, identity) + field(2, version) + field(14, inner) + field(15, 1)
+    outer = field(1, identity) + field(2, version) + (field(3, extra) if extra else b"")
+    return outer + field(14, inner) + field(15, 1)
 
 
 def fields(data):

@@ -225,7 +225,7 @@ static void test_a_dns_servers_word_is_a_hint_and_is_kept_as_one(void **state)
     save(&process);
     process_end(&process);
     process_start(&process, dir, STORE_WRITE);
-    assert_owner(&process, "192.0.2.1", 40, "shop/cart-1 20.. hint /  ");
+    assert_owner(&process, "192.0.2.1", 40, "shop/cart-1 30.. hint /  ");
     /* What Kubernetes says counts more. */
     tell(&process, "cart-2", "192.0.2.1", 35, false);
     assert_owner(&process, "192.0.2.1", 40, "shop/cart-2 0.." REST);
