@@ -115,7 +115,8 @@ static const struct cli_case CASES[] = {
      NULL},
     {{"status"},
      0,
-     {"{\"version\":", "\"identity\":\"dns-1\"", "\"blind\":[{", "\"blind_left_out\":0}\n"},
+     {"{\"version\":", "\"identity\":\"dns-1\"", "\"blind\":[{",
+      "\"blind_left_out\":0,\"watches\":[]}\n"},
      NULL},
     {{"status", "now"}, 2, {""}, "unexpected now"},
 };
