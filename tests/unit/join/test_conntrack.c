@@ -36,6 +36,8 @@ static const struct {
     {STAMP "    [NEW] icmpv6   58 30 src=2001:db8::1 dst=2001:db8::2 type=128 code=0 id=1 "
            "[UNREPLIED] src=2001:db8::2 dst=2001:db8::1 type=129 code=0 id=1",
      "conntrack ipv6-icmp 2001:db8::1 > 2001:db8::2 unknown unknown start " AT},
+    {STAMP "    [NEW] tcp      6 120 SYN_SENT " TUPLES " [start=Fri May 22 10:00:01 2026]",
+     "conntrack tcp " PAIR " unknown unknown start " AT},
     {STAMP " [UPDATE] tcp      6 60 SYN_RECV " TUPLES, "skip repeat"},
     {STAMP "[DESTROY] tcp      6 src=192.0.2.7 dst=203.0.113.10 sport=40112 dport=443 packets=7 "
            "bytes=2006 src=203.0.113.10 dst=192.0.2.7 sport=443 dport=40112 packets=7 bytes=4083 "

@@ -25,8 +25,9 @@ static const struct {
      "{}[\"3\",\"c\",{\"m\":\"[]\"}]\n",
      true},
     /* Labels are those of the stream, if they stand before its entries. */
-    {"{\"data\":{\"stream\":{\"not\":\"these\"},\"result\":[{\"metric\":{\"stream\":{}},\"stream\":"
-     "{\"a\":\"}\\\"{\"},\"values\":[[\"1\",\"a\"]]},{\"values\":[[\"2\",\"b\"]],\"stream\":{"
+    {"{\"data\":{\"stream\":{\"not\":\"these\"},\"result\":[{\"stream\":"
+     "{\"a\":\"}\\\"{\"},\"metric\":{\"stream\":{\"nor\":\"these\"}},\"values\":[[\"1\",\"a\"]]},{"
+     "\"values\":[[\"2\",\"b\"]],\"stream\":{"
      "\"late\":"
      "\"x\"}},{\"stream\":[],\"values\":[[\"3\",\"c\"]]}]}}",
      "{\"a\":\"}\\\"{\"}[\"1\",\"a\"]\n[\"2\",\"b\"]\n[\"3\",\"c\"]\n", true},

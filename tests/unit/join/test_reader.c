@@ -296,6 +296,46 @@ static void the_format_may_show_only_after_other_lines(void **state)
     assert_reads(fixture, "1:-- Journal begins --|2:" LINE "|");
 }
 
+/* More entries than fit into a batch, so that labels outlive it. */
+static void each_entry_has_the_labels_of_its_stream(void **state)
+{
+    struct fixture *fixture = *state;
+    enum { ENTRIES = 20000 };
+    static const char *const STREAMS[] = {"{\"n\":\"0\"}", "{\"n\":\"1\"}"};
+    struct buf text = {0};
+    struct flow_batch batch = {0};
+    struct reader *reader;
+    struct why why = {""};
+    size_t count = 0, batches = 0;
+    buf_str(&text, "{\"status\":\"success\",\"data\":{\"result\":[");
+    for (size_t stream = 0; stream < 2; stream++) {
+        buf_printf(&text, "%s{\"stream\":%s,\"values\":[", stream > 0 ? "," : "", STREAMS[stream]);
+        for (size_t i = 0; i < ENTRIES; i++) {
+            buf_printf(&text, "%s[\"%zu\",\"x\"]", i > 0 ? "," : "", i);
+        }
+        buf_str(&text, "]}");
+    }
+    buf_str(&text, ",{\"values\":[[\"1\",\"x\"]]}]}}");
+    write_file(fixture->path, text.data, text.len);
+    assert_int_equal(reader_open(&reader, fixture->path, NULL, fixture->parser, &why), 0);
+    for (; reader_next(reader, &batch, &why) > 0; batches++) {
+        for (size_t i = 0; i < batch.count; i++, count++) {
+            struct text labels = batch.records[i].labels;
+            const char *expected = count / ENTRIES < 2 ? STREAMS[count / ENTRIES] : NULL;
+            assert_int_equal(labels.data != NULL, expected != NULL);
+            if (expected != NULL) {
+                assert_int_equal(labels.len, strlen(expected));
+                assert_memory_equal(labels.data, expected, labels.len);
+            }
+        }
+    }
+    assert_int_equal(count, 2 * ENTRIES + 1);
+    assert_true(batches > 2);
+    flow_batch_fini(&batch);
+    reader_close(&reader);
+    buf_fini(&text);
+}
+
 static void a_loki_response_is_read_entry_by_entry(void **state)
 {
     struct fixture *fixture = *state;
@@ -469,6 +509,7 @@ int main(void)
         cmocka_unit_test(a_head_that_shows_nothing_is_of_no_known_format),
         cmocka_unit_test(a_fault_between_objects_ends_the_input),
         cmocka_unit_test(the_format_may_show_only_after_other_lines),
+        cmocka_unit_test(each_entry_has_the_labels_of_its_stream),
         cmocka_unit_test(a_loki_response_is_read_entry_by_entry),
         cmocka_unit_test(sources_are_files_directories_and_globs),
         cmocka_unit_test(what_cannot_be_opened_is_named),

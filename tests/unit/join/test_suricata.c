@@ -52,6 +52,9 @@ static const struct {
     {"{" HEAD("flow") "," ENDS ",\"flow\":{" TIMES
                       "},\"tcp\":{\"syn\":true,\"tcp_flags_ts\":\"18\"}}",
      "suricata tcp " PAIR " unknown unknown " AT},
+    {"{" HEAD("flow") "," ENDS ",\"flow\":{" TIMES
+                      "},\"tcp\":{\"syn\":true,\"tcp_flags_ts\":\"14\"}}",
+     "suricata tcp " PAIR " unknown unknown " AT},
     {"{" HEAD("flow") "," ENDS ",\"flow\":{" TIMES "}}",
      "suricata tcp " PAIR " unknown unknown " AT},
     {"{" HEAD("flow") "," ENDS ",\"flow\":{" TIMES ",\"action\":\"drop\"}}",
@@ -131,6 +134,13 @@ static const struct {
      DNS "0 ttl 5: www.example.com = 198.51.100.9"},
     {"{" TO_SERVER ",\"dns\":{\"version\":2,\"type\":\"answer\",\"rcode\":\"NOERROR\"}}",
      "skip l7"},
+
+    /* No end at port 53: the client began the flow. */
+    {"{" HEAD(
+         "dns") ",\"src_ip\":\"192.0.2.7\",\"src_port\":40112,\"dest_ip\":\"203.0.113.53\","
+                "\"dest_port\":5300,\"proto\":\"UDP\",\"dns\":{\"version\":2,\"type\":"
+                "\"answer\",\"rrname\":\"example.com\",\"grouped\":{\"A\":[\"198.51.100.9\"]}}}",
+     DNS "0 ttl 30: example.com = 198.51.100.9"},
 
     /* Version 3. */
     {"{" TO_SERVER
