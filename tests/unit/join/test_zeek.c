@@ -104,6 +104,8 @@ static const struct line TSV[] = {
      "dns zeek 192.0.2.7 " ANSWERED " rcode 0"},
     {DNS, TS ASKED "example.com\t15\t0\tF\tmx.example.com\t60.000000\tF",
      "dns zeek 192.0.2.7 " ANSWERED " rcode 0"},
+    {DNS, TS ASKED "example.com\t16\t0\tF\t198.51.100.9\t60.000000\tF",
+     "dns zeek 192.0.2.7 " ANSWERED " rcode 0"},
     /* No answer came; nobody's resolver; nonsense. */
     {DNS, TS ASKED "www.example.com\t1\t-\tF\t-\t-\tF", "skip l7"},
     {DNS, TS "192.0.2.7\t5353\t224.0.0.251\t5353\tudp\t-\tx.local\t1\t0\tF\t192.0.2.9\t60.0\tF",
