@@ -28,7 +28,7 @@ FINAL_CFLAGS = -std=c11 $(WARN) $(COMMON) $(CFLAGS)
 FINAL_CXXFLAGS = -std=c++17 $(CXXWARN) $(COMMON) $(CXXFLAGS)
 FINAL_LDFLAGS = -pthread -Wl,-z,relro,-z,now,--as-needed $(SANFLAGS) $(LDFLAGS)
 LIBS := -luv -llmdb -lfstrm -lmicrohttpd -lsimdjson -lcyaml -lpsl -lsystemd -lxxhash -lz -lzstd \
-	-lsnappy -lcurl -lstdc++ -lm
+	-lsnappy -lcurl -lssl -lcrypto -lstdc++ -lm
 TEST_LIBS := -lcmocka -lprotobuf-c -lldns
 # Lets tests/support/alloc.c make a chosen allocation of our code fail.
 ALLOC_WRAP := -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc

@@ -68,6 +68,7 @@
     X(COUNT_CONNECTIONS_TOTAL, "whither_dnstap_connections_total", "", false,                      \
       "Connections accepted.")                                                                     \
     X(COUNT_REFUSED_STREAM, REFUSED_NAME, "reason=\"bad-stream\"", false, REFUSED_HELP)            \
+    X(COUNT_REFUSED_TLS, REFUSED_NAME, "reason=\"bad-tls\"", false, REFUSED_HELP)                  \
     X(COUNT_REFUSED_HANDSHAKE, REFUSED_NAME, "reason=\"handshake-timeout\"", false, REFUSED_HELP)  \
     X(COUNT_REFUSED_LIMIT, REFUSED_NAME, "reason=\"too-many\"", false, REFUSED_HELP)               \
     X(COUNT_REFUSED_PEER, REFUSED_NAME, "reason=\"not-allowed\"", false, REFUSED_HELP)             \

@@ -33,14 +33,23 @@
 
 const struct flag FLAGS[] = {
     {FLAG("dnstap"), "LISTEN", NULL,
-     "where senders connect: unix:PATH, tcp:ADDR:PORT or tcp:[ADDR]:PORT; repeatable. With none, "
-     "the sockets systemd passes",
+     "where senders connect: unix:PATH, tcp:ADDR:PORT, tcp:[ADDR]:PORT, or tls: for tcp:; "
+     "repeatable. With none, the sockets systemd passes",
      AT(dnstap), .commands = SERVE, .type = FLAG_TEXTS, .group = GROUP_DNSTAP},
     {FLAG("dnstap-mode"), "MODE", "0666",
      "permissions of unix sockets; bound who may send with the folder they are in", AT(dnstap_mode),
      .commands = SERVE, .type = FLAG_MODE, .group = GROUP_DNSTAP},
     {FLAG("dnstap-allow"), "CIDR", NULL, "who may send over TCP; repeatable. With none, everyone",
      AT(dnstap_allow), .commands = SERVE, .type = FLAG_CIDRS, .group = GROUP_DNSTAP},
+    {FLAG("tls-cert"), "FILE", NULL,
+     "certificate (PEM) for tls: listeners, with those that lead to its authority; read anew when "
+     "it changes",
+     AT(tls_cert), .commands = SERVE, .type = FLAG_TEXT, .group = GROUP_DNSTAP},
+    {FLAG("tls-key"), "FILE", NULL, "its private key (PEM)", AT(tls_key), .commands = SERVE,
+     .type = FLAG_TEXT, .group = GROUP_DNSTAP},
+    {FLAG("tls-client-ca"), "FILE", NULL,
+     "authorities (PEM) of client certificates, which senders over TLS must then have",
+     AT(tls_client_ca), .commands = SERVE, .type = FLAG_TEXT, .group = GROUP_DNSTAP},
     {FLAG("dnstap-max-frame"), "SIZE", "1MiB", "a longer frame is skipped and counted",
      AT(dnstap_max_frame), .min = 512, .max = 64 * MIB, .commands = SERVE, .type = FLAG_SIZE,
      .group = GROUP_DNSTAP},

@@ -119,7 +119,13 @@ static int open_store(struct service *service, struct why *why)
 static int start_collector(struct service *service, struct why *why)
 {
     const struct settings *settings = service->settings;
+    const struct tls_files tls = {settings->tls_cert, settings->tls_key, settings->tls_client_ca};
+    if ((tls.certificate == NULL) != (tls.key == NULL) ||
+        (tls.certificate == NULL && tls.clients != NULL)) {
+        return why_set(why, W_EUSAGE, "--tls-cert FILE and --tls-key FILE go together");
+    }
     const struct collector_options options = {
+        .tls = tls.certificate != NULL ? &tls : NULL,
         .listeners = settings->dnstap.items,
         .listener_count = settings->dnstap.count,
         .unix_mode = settings->dnstap_mode,

@@ -105,6 +105,9 @@ struct settings {
     struct string_list dnstap;       /* --dnstap unix:PATH | tcp:ADDR:PORT */
     uint32_t dnstap_mode;            /* --dnstap-mode MODE, 0666 */
     struct cidr_list dnstap_allow;   /* --dnstap-allow CIDR; empty: everyone */
+    const char *tls_cert;            /* --tls-cert FILE */
+    const char *tls_key;             /* --tls-key FILE */
+    const char *tls_client_ca;       /* --tls-client-ca FILE */
     uint64_t dnstap_max_frame;       /* --dnstap-max-frame SIZE, 1 MiB */
     uint32_t max_connections;        /* --max-connections N, 1024 */
     bool kubernetes;                 /* --kubernetes */

@@ -244,6 +244,19 @@ static void on_wake(uv_async_t *async)
     }
 }
 
+/* A certificate that was replaced is for the connections to come. */
+static void refresh_tls(struct collector *collector)
+{
+    struct why why = {""};
+    int result = collector->tls != NULL ? tls_server_refresh(collector->tls, &why) : 0;
+    if (result == 1) {
+        log_info("the TLS certificate was loaded anew");
+    } else if (result != 0) {
+        log_error("%s; the former TLS certificate stays in use",
+                  why.text[0] != '\0' ? why.text : err_str(result));
+    }
+}
+
 static void on_sweep(uv_timer_t *timer)
 {
     struct collector *collector = timer->data;
@@ -252,6 +265,7 @@ static void on_sweep(uv_timer_t *timer)
         connection_sweep(c, now_us);
     }
     listeners_retry(collector);
+    refresh_tls(collector);
     collector_wrote(collector);
 }
 
@@ -348,6 +362,18 @@ static int start_writer(struct collector *collector, struct why *why)
     return err == 0 ? 0 : why_set(why, err, "writer thread: %s", err_str(err));
 }
 
+static int open_tls(struct collector *collector, struct why *why)
+{
+    if (collector->options.tls == NULL) {
+        return 0;
+    }
+    collector->plain_buffer = malloc(PLAIN_BUFFER_BYTES);
+    int err = collector->plain_buffer == NULL
+                  ? -ENOMEM
+                  : tls_server_new(&collector->tls, collector->options.tls, why);
+    return err == -ENOMEM ? why_set(why, err, "%s", err_str(err)) : err;
+}
+
 int collector_new(struct collector **out, const struct collector_options *options,
                   struct store *store, struct why *why)
 {
@@ -364,10 +390,10 @@ int collector_new(struct collector **out, const struct collector_options *option
     }
     collector->outlet = calloc(1, sizeof(*collector->outlet));
     collector->read_buffer = malloc(READ_BUFFER_BYTES);
-    int err = 0;
+    int err = open_tls(collector, why);
     if (collector->outlet == NULL || collector->read_buffer == NULL) {
         err = why_set(why, -ENOMEM, "%s", err_str(-ENOMEM));
-    } else {
+    } else if (err == 0) {
         collector->outlet->flush = flush_outlet;
         collector->outlet->ctx = collector;
         raise_fd_limit(collector->options.max_connections);
@@ -425,6 +451,8 @@ void collector_free(struct collector **out)
     listeners_free(collector);
     free(collector->outlet);
     free(collector->read_buffer);
+    free(collector->plain_buffer);
+    tls_server_free(&collector->tls);
     free(collector);
 }
 

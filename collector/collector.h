@@ -15,19 +15,22 @@
 
 #include "base/addr.h"
 #include "base/err.h"
+#include "collector/tls.h"
 #include "collector/writer.h"
 #include "store/store.h"
 
 struct collector;
 
 struct collector_options {
-    /* Where senders connect: "unix:PATH", "tcp:ADDR:PORT", "tcp:[ADDR]:PORT"; port 0 takes any free
-     * one. Sockets passed by systemd (sd_listen_fds(3)) are added. At least one there must be. */
+    /* Where senders connect: "unix:PATH", "tcp:ADDR:PORT", "tcp:[ADDR]:PORT", or "tls:" for "tcp:";
+     * port 0 takes any free one. Sockets passed by systemd (sd_listen_fds(3)) are added. At least
+     * one there must be. */
     const char *const *listeners;
     size_t listener_count;
     uint32_t unix_mode;                /* permissions of unix sockets; 0: 0666 */
     const struct cidr *allow;          /* who may send over TCP, borrowed */
     size_t allow_count;                /* 0: everyone */
+    const struct tls_files *tls;       /* for "tls:" listeners; borrowed; NULL: none */
     size_t max_frame;                  /* octets; 0: 1 MiB */
     uint32_t max_connections;          /* 0: 1024 */
     uint64_t queue_bytes;              /* bound on what waits for the writer; 0: 16 MiB */

@@ -52,6 +52,7 @@ static void on_closed(uv_handle_t *handle)
     }
     collector->connection_count--;
     counter_sub(COUNT_CONNECTIONS, 1);
+    tls_free(&connection->tls);
     fs_decoder_fini(&connection->decoder);
     feed_fini(&connection->feed);
     free(connection);
@@ -132,12 +133,31 @@ static void take_frame(struct connection *connection, const struct fs_frame *fra
     }
 }
 
+/* What is sent before FINISH is so little that it fits the socket's buffer, or the peer is gone. */
+static bool send_now(struct connection *connection, const uint8_t *octets, size_t len)
+{
+    uv_buf_t buf = uv_buf_init((char *)octets, (unsigned)len);
+    return len == 0 || uv_try_write(&connection->handle.stream, &buf, 1) == (int)len;
+}
+
+/* Handshakes, alerts, and what was written. */
+static bool send_tls(struct connection *connection)
+{
+    const uint8_t *octets;
+    size_t len = tls_outgoing(connection->tls, &octets);
+    bool sent = send_now(connection, octets, len);
+    tls_sent(connection->tls, len);
+    return sent;
+}
+
 static void send_accept(struct connection *connection)
 {
     struct fs_frame accept = fs_accept();
-    uv_buf_t buf = uv_buf_init((char *)accept.data, (unsigned)accept.len);
-    /* These are the first octets sent, so they fit the socket's buffer or the peer is gone. */
-    if (uv_try_write(&connection->handle.stream, &buf, 1) != (int)accept.len) {
+    bool sent =
+        connection->tls == NULL
+            ? send_now(connection, accept.data, accept.len)
+            : tls_write(connection->tls, accept.data, accept.len) == 0 && send_tls(connection);
+    if (!sent) {
         refuse(connection, COUNT_REFUSED_HANDSHAKE, "ACCEPT could not be sent");
     }
 }
@@ -157,7 +177,15 @@ static void on_finished(uv_write_t *request, int status)
 static void send_finish(struct connection *connection)
 {
     struct fs_frame finish = fs_finish();
-    uv_buf_t buf = uv_buf_init((char *)finish.data, (unsigned)finish.len);
+    const uint8_t *octets = finish.data;
+    size_t len = finish.len;
+    if (connection->tls != NULL) {
+        /* What is to be sent stays where it is, because nothing more is said. */
+        tls_write(connection->tls, finish.data, finish.len);
+        tls_end(connection->tls);
+        len = tls_outgoing(connection->tls, &octets);
+    }
+    uv_buf_t buf = uv_buf_init((char *)octets, (unsigned)len);
     set_state(connection, CONNECTION_FINISH);
     connection->deadline_us = clock_monotonic_us() + connection->collector->options.handshake_us;
     connection->finish.data = connection;
@@ -270,13 +298,44 @@ static void take_octets(struct connection *connection, const uint8_t *octets, si
     }
 }
 
+/* Peels TLS off. What the session has to say in turn is sent at once. */
+static void take_tls(struct connection *connection, const uint8_t *octets, size_t len)
+{
+    uint8_t *plain = connection->collector->plain_buffer;
+    struct why why = {""};
+    int64_t got = tls_push(connection->tls, octets, len);
+    if (got != 0) {
+        refuse(connection, COUNT_REFUSED_MEMORY, "no memory for what it sends");
+        return;
+    }
+    while (connection->state <= CONNECTION_DATA &&
+           (got = tls_read(connection->tls, plain, PLAIN_BUFFER_BYTES, &why)) > 0) {
+        take_octets(connection, plain, (size_t)got);
+    }
+    if (connection->state > CONNECTION_DATA) {
+        return;
+    }
+    bool sent = send_tls(connection);
+    if (got == -EPIPE) {
+        connection_close(connection);
+    } else if (got < 0) {
+        refuse(connection, COUNT_REFUSED_TLS, why.text);
+    } else if (!sent) {
+        refuse(connection, COUNT_REFUSED_HANDSHAKE, "the TLS handshake could not be sent");
+    }
+}
+
 static void on_read(uv_stream_t *stream, ssize_t nread, const uv_buf_t *buf)
 {
     struct connection *connection = stream->data;
     struct collector *collector = connection->collector;
     if (nread > 0) {
         collector->read_us = clock_monotonic_us();
-        take_octets(connection, (const uint8_t *)buf->base, (size_t)nread);
+        if (connection->tls != NULL) {
+            take_tls(connection, (const uint8_t *)buf->base, (size_t)nread);
+        } else {
+            take_octets(connection, (const uint8_t *)buf->base, (size_t)nread);
+        }
     } else if (nread < 0) {
         size_t pending = fs_decoder_pending(&connection->decoder);
         log_debug("%s: ended (%s) with %zu octets of a frame begun", connection->peer,
@@ -362,8 +421,9 @@ static void keep_alive(struct connection *connection)
 }
 
 /* Names a TCP peer and returns its address. */
-static bool name_tcp(struct connection *connection, struct addr *addr)
+static bool name_tcp(struct connection *connection, bool tls, struct addr *addr)
 {
+    const char *scheme = tls ? "tls" : "tcp";
     struct sockaddr_storage storage;
     const struct sockaddr_in *v4 = (struct sockaddr_in *)&storage;
     const struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)&storage;
@@ -378,8 +438,8 @@ static bool name_tcp(struct connection *connection, struct addr *addr)
     addr_print(addr, text);
     uint16_t port = ntohs(is_v4 ? v4->sin_port : v6->sin6_port);
     snprintf(connection->peer, sizeof(connection->peer),
-             addr_is_v4(addr) ? "tcp:%s:%u" : "tcp:[%s]:%u", text, port);
-    snprintf(connection->identity, sizeof(connection->identity), "tcp:%s", text);
+             addr_is_v4(addr) ? "%s:%s:%u" : "%s:[%s]:%u", scheme, text, port);
+    snprintf(connection->identity, sizeof(connection->identity), "%s:%s", scheme, text);
     return true;
 }
 
@@ -405,7 +465,7 @@ static void admit(struct connection *connection, struct listener *listener)
     if (listener->is_unix) {
         snprintf(connection->peer, sizeof(connection->peer), "%s", listener->name);
         snprintf(connection->identity, sizeof(connection->identity), "%s", listener->name);
-    } else if (!name_tcp(connection, &addr)) {
+    } else if (!name_tcp(connection, listener->tls, &addr)) {
         connection_close(connection);
         return;
     } else if (!is_allowed(&collector->options, &addr)) {
@@ -422,7 +482,9 @@ static void admit(struct connection *connection, struct listener *listener)
         connection_close(connection);
         return;
     }
-    if (!collector->paused) {
+    if (listener->tls && tls_new(&connection->tls, collector->tls) != 0) {
+        refuse(connection, COUNT_REFUSED_MEMORY, "no memory for its TLS session");
+    } else if (!collector->paused) {
         connection_resume(connection);
     }
 }

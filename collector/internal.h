@@ -20,6 +20,9 @@
 /* One buffer serves every connection: it is empty again when a read callback returns. */
 #define READ_BUFFER_BYTES (256 * 1024)
 
+/* A record of TLS. */
+#define PLAIN_BUFFER_BYTES (16 * 1024)
+
 /* Streams of all connections together beyond which a connection gets one only: a peer that makes up
  * identities must not fill the memory. */
 #define STREAMS_MAX 4096
@@ -47,6 +50,7 @@ struct listener {
     union stream_handle handle;
     struct collector *collector;
     bool is_unix;
+    bool tls;
     bool open;    /* the handle must be closed */
     bool pending; /* a connection waits for memory */
     char *name;   /* owned: "unix:/run/dnstap.sock", "tcp:127.0.0.1:6000" */
@@ -75,6 +79,7 @@ struct connection {
     uint64_t end_number; /* batch that must be committed before FINISH */
     size_t memory;       /* of the decoder, as counted in collector.partial_bytes */
     uint32_t streams;    /* of the feed, as counted in collector.streams */
+    struct tls *tls;     /* NULL: what comes is Frame Streams itself */
     struct fs_decoder decoder;
     struct feed feed;
     char peer[128];     /* "tcp:192.0.2.1:4711", "unix:/run/dnstap.sock" */
@@ -103,7 +108,9 @@ struct collector {
     uint32_t streams;
     struct outlet *outlet; /* owned */
     uint8_t *read_buffer;  /* owned */
-    bool paused;           /* nothing is read: the queue is full */
+    uint8_t *plain_buffer; /* owned: what a session of TLS gives out; NULL without `tls` */
+    struct tls_server *tls;
+    bool paused; /* nothing is read: the queue is full */
     enum phase phase;
     int64_t stop_us;      /* monotonic, when stopping began */
     int64_t read_us;      /* monotonic, of the last read */

@@ -160,15 +160,21 @@ static bool parse_endpoint(const char *text, struct sockaddr_in6 *v6, struct soc
     return true;
 }
 
+/* `text` is "tcp:…" or "tls:…". */
 static int open_tcp(struct listener *listener, const char *text, struct why *why)
 {
     struct sockaddr_in6 v6;
     struct sockaddr_in v4;
     bool is_v4;
-    if (!parse_endpoint(text, &v6, &v4, &is_v4)) {
+    if (!parse_endpoint(text + 4, &v6, &v4, &is_v4)) {
         return why_set(why, W_EUSAGE,
-                       "--dnstap tcp:%.120s: expected tcp:ADDR:PORT or "
-                       "tcp:[ADDR]:PORT with an IP address",
+                       "--dnstap %.120s: expected %.3s:ADDR:PORT or %.3s:[ADDR]:PORT with an IP "
+                       "address",
+                       text, text, text);
+    }
+    listener->tls = text[1] == 'l';
+    if (listener->tls && listener->collector->tls == NULL) {
+        return why_set(why, W_EUSAGE, "--dnstap %.120s: needs --tls-cert FILE and --tls-key FILE",
                        text);
     }
     int err = uv_tcp_init(&listener->collector->loop, &listener->handle.tcp);
@@ -178,12 +184,12 @@ static int open_tcp(struct listener *listener, const char *text, struct why *why
         err = uv_tcp_bind(&listener->handle.tcp,
                           is_v4 ? (struct sockaddr *)&v4 : (struct sockaddr *)&v6, 0);
     }
-    return err == 0 ? 0 : why_set(why, err, "tcp:%s: %s", text, uv_strerror(err));
+    return err == 0 ? 0 : why_set(why, err, "%s: %s", text, uv_strerror(err));
 }
 
 /* ---- Names ---- */
 
-static void print_tcp(char *name, size_t room, const struct sockaddr *address)
+static void print_tcp(char *name, size_t room, const char *scheme, const struct sockaddr *address)
 {
     struct addr addr;
     char text[ADDR_TEXT_MAX];
@@ -193,7 +199,7 @@ static void print_tcp(char *name, size_t room, const struct sockaddr *address)
     addr_from_wire(&addr, is_v4 ? (const uint8_t *)&v4->sin_addr : (const uint8_t *)&v6->sin6_addr,
                    is_v4 ? 4 : 16);
     addr_print(&addr, text);
-    snprintf(name, room, addr_is_v4(&addr) ? "tcp:%s:%u" : "tcp:[%s]:%u", text,
+    snprintf(name, room, addr_is_v4(&addr) ? "%s:%s:%u" : "%s:[%s]:%u", scheme, text,
              ntohs(is_v4 ? v4->sin_port : v6->sin6_port));
 }
 
@@ -215,7 +221,7 @@ static int name_listener(struct listener *listener)
         if (err != 0) {
             return err;
         }
-        print_tcp(name, sizeof(name), (struct sockaddr *)&address);
+        print_tcp(name, sizeof(name), listener->tls ? "tls" : "tcp", (struct sockaddr *)&address);
     }
     listener->name = strdup(name);
     return listener->name == NULL ? -ENOMEM : 0;
@@ -228,16 +234,12 @@ static int open_named(struct listener *listener, const char *text, struct why *w
     int err;
     if (strncmp(text, "unix:", 5) == 0) {
         err = open_unix(listener, text + 5, why);
-    } else if (strncmp(text, "tcp:", 4) == 0) {
-        err = open_tcp(listener, text + 4, why);
-    } else if (strncmp(text, "tls:", 4) == 0) {
-        return why_set(why, W_EUSAGE,
-                       "--dnstap %.120s: this version has no TLS listeners; use "
-                       "unix: or tcp: within a network you trust",
-                       text);
+    } else if (strncmp(text, "tcp:", 4) == 0 || strncmp(text, "tls:", 4) == 0) {
+        err = open_tcp(listener, text, why);
     } else {
         return why_set(why, W_EUSAGE,
-                       "--dnstap %.120s: expected unix:PATH, tcp:ADDR:PORT or tcp:[ADDR]:PORT",
+                       "--dnstap %.120s: expected unix:PATH, tcp:ADDR:PORT, tcp:[ADDR]:PORT or "
+                       "tls: for tcp:",
                        text);
     }
     if (err != 0) {

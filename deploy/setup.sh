@@ -16,12 +16,12 @@ set -eu
 compilers="gcc g++ libc6-dev make"
 libraries="libuv1-dev liblmdb-dev libfstrm-dev libmicrohttpd-dev libsimdjson-dev libcyaml-dev \
 libpsl-dev libsystemd-dev libxxhash-dev zlib1g-dev libzstd-dev libsnappy-dev \
-libcurl4-openssl-dev"
+libcurl4-openssl-dev libssl-dev"
 replay="python3 curl"
 unit_tests="libcmocka-dev libprotobuf-c-dev protobuf-c-compiler libldns-dev tzdata"
 other_compiler="clang libclang-rt-14-dev clang-format"
 senders="fstrm-bin bind9-dnsutils knot-dnsutils unbound knot knot-module-dnstap bind9 dnsdist \
-knot-resolver systemd"
+knot-resolver openssl systemd"
 checks="python3-yaml shellcheck"
 peers="nginx-light wrk golang-github-dnstap-golang-dnstap-cli"
 

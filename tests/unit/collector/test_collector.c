@@ -604,7 +604,7 @@ struct listener_case {
 static const struct listener_case REFUSED[] = {
     {"6000", W_EUSAGE, "expected unix:PATH"},
     {"udp:127.0.0.1:6000", W_EUSAGE, "expected unix:PATH"},
-    {"tls:127.0.0.1:6000", W_EUSAGE, "no TLS"},
+    {"tls:127.0.0.1:6000", W_EUSAGE, "needs --tls-cert FILE"},
     {"unix:", W_EUSAGE, "expected a path"},
     {"unix:/0123456789012345678901234567890123456789012345678901234567890123456789012345678901234"
      "56789012345678901234567890",
