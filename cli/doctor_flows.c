@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 #include "cli/answers.h"
+#include "cli/parsing.h"
 #include "join/join.h"
 #include "join/source.h"
 
@@ -51,14 +52,17 @@ static int run(struct flow_facts *facts, const struct settings *settings, struct
         .warn = on_warning,
         .report_ctx = (void *)settings,
     };
-    if (settings->from != NULL && (options.format = format_by_name(settings->from)) == NULL) {
-        return why_set(why, W_EUSAGE, "--from %.60s: `whither join --help` lists the formats",
-                       settings->from);
+    struct parsing parsing;
+    int err = parsing_init(&parsing, settings, why);
+    if (err == 0) {
+        options.format = parsing.format;
+        options.parser_options = parsing.options;
+        options.oracles = answers_oracles(answers, &options.workers);
+        err = join_new(&join, &options);
+        err = err == 0 ? read_sources(join, settings, why) : err;
+        join_free(&join);
     }
-    options.oracles = answers_oracles(answers, &options.workers);
-    int err = join_new(&join, &options);
-    err = err == 0 ? read_sources(join, settings, why) : err;
-    join_free(&join);
+    parsing_fini(&parsing);
     return err;
 }
 

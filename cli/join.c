@@ -239,7 +239,7 @@ int cmd_join(const struct settings *settings)
     struct parsing parsing = {0};
     struct join_options options = {
         .cluster = settings->cluster,
-        .sink_options = {settings->cluster, terminal_width(), settings->color, 0, &params},
+        .sink_options = {settings->cluster, terminal_width(), settings->color, 0, &params, NULL},
         .write = write_stdout,
         .write_ctx = &why,
         .warn = on_warning,

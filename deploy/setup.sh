@@ -18,7 +18,7 @@ libraries="libuv1-dev liblmdb-dev libfstrm-dev libmicrohttpd-dev libsimdjson-dev
 libpsl-dev libsystemd-dev libxxhash-dev zlib1g-dev libzstd-dev libsnappy-dev \
 libcurl4-openssl-dev libssl-dev"
 replay="python3 curl"
-unit_tests="libcmocka-dev libprotobuf-c-dev protobuf-c-compiler libldns-dev tzdata"
+unit_tests="libcmocka-dev libprotobuf-c-dev protobuf-c-compiler libldns-dev tzdata jq"
 other_compiler="clang libclang-rt-14-dev clang-format"
 senders="fstrm-bin bind9-dnsutils knot-dnsutils unbound knot knot-module-dnstap bind9 dnsdist \
 knot-resolver openssl systemd"

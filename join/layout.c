@@ -116,8 +116,8 @@ void layout_builder_mark(struct layout_builder *builder, enum layout_mark mark, 
  * number is the column of that number, from 1, unless one is called so. */
 static void find_columns(const struct layout_builder *builder, struct layout *layout)
 {
-    const char *end = builder->names.data + builder->names.len;
-    for (const char *name = builder->names.data; name < end; name += strlen(name) + 1) {
+    for (size_t at = 0; at < builder->names.len; at += strlen(builder->names.data + at) + 1) {
+        const char *name = builder->names.data + at;
         for (size_t i = 0; i < builder->field_count && layout->columns < LAYOUT_COLUMNS_MAX; i++) {
             if (layout->column[i] < 0 && strcmp(builder->fields[i], name) == 0) {
                 layout->column[i] = (int16_t)layout->columns;

@@ -132,12 +132,10 @@ static bool header(struct layout_builder *builder, struct text line)
 
 static const struct columns COLUMNS = {.separator = '\0', .quote = '"', .header = header};
 
-static void read_csv(const struct layout *layout, const struct field_map *map, struct text line,
-                     struct map_values *values)
+static void pick_cells(const struct layout *layout, const struct field_map *map,
+                       const struct text *cells, size_t count, struct map_values *values)
 {
-    struct text cells[LAYOUT_COLUMNS_MAX];
     struct text places[MAP_MAX];
-    size_t count = layout_split(layout, line, cells);
     for (size_t i = 0; i < map->from_count; i++) {
         places[i] = layout_cell(layout, cells, count, i);
     }
@@ -161,31 +159,45 @@ static unsigned score_csv(struct parser *parser, struct text line)
     if (layout == NULL) {
         return 0;
     }
-    read_csv(layout, map, line, &values);
+    struct text cells[LAYOUT_COLUMNS_MAX];
+    pick_cells(layout, map, cells, layout_split(layout, line, cells), &values);
     return map_has_pair(&values) ? SCORE_MAPPED : 0;
 }
 
-/* The name of a field's column that the layout does not have, although there is no other for it;
- * NULL if there is none. */
-static const char *lacking(const struct layout *layout, const struct field_map *map,
-                           enum map_field field)
+/* Why a line cannot have the field: there is no such column, or the line ends before it. Says so
+ * and returns true, unless one of the names for it is there. */
+static bool lacks(struct parser *parser, const struct layout *layout, enum map_field field,
+                  size_t count, struct flow_record *record)
 {
+    const struct field_map *map = parser->options.map;
     const char *name = NULL;
+    int column = -1;
     for (size_t i = 0; i < map->rule_count; i++) {
-        if (map->rules[i].field == field) {
-            name = map->names[map->rules[i].from];
-            if (layout->column[map->rules[i].from] >= 0) {
-                return NULL;
-            }
+        size_t from = map->rules[i].from;
+        if (map->rules[i].field != field) {
+            continue;
+        }
+        if (layout->column[from] >= 0 && (size_t)layout->column[from] < count) {
+            return false;
+        }
+        if (name == NULL || layout->column[from] >= 0) {
+            name = map->names[from];
+            column = layout->column[from];
         }
     }
-    return name;
+    if (name != NULL && column < 0) {
+        parse_bad(parser, record,
+                  "no column is called %.60s; the first line names the columns, or --columns does",
+                  name);
+    } else if (name != NULL) {
+        parse_bad(parser, record, "%zu fields, but %.60s is column %d", count, name, column + 1);
+    }
+    return name != NULL;
 }
 
 static enum parsed parse_csv(struct parser *parser, struct text line, const struct outer *outer,
                              struct flow_record *record)
 {
-    static const enum map_field NEEDED[] = {MAP_SOURCE, MAP_DESTINATION};
     const struct field_map *map = parser->options.map;
     const struct layout *layout = parse_layout(parser, &FORMAT_CSV);
     struct map_values values;
@@ -195,16 +207,13 @@ static enum parsed parse_csv(struct parser *parser, struct text line, const stru
     if (layout == NULL) {
         return parse_bad(parser, record, "no line before it names the columns; pass --columns");
     }
-    for (size_t i = 0; i < sizeof(NEEDED) / sizeof(NEEDED[0]); i++) {
-        const char *name = lacking(layout, map, NEEDED[i]);
-        if (name != NULL) {
-            return parse_bad(parser, record,
-                             "no column is called %.60s; the first line names the "
-                             "columns, or --columns does",
-                             name);
-        }
+    struct text cells[LAYOUT_COLUMNS_MAX];
+    size_t count = layout_split(layout, line, cells);
+    if (lacks(parser, layout, MAP_SOURCE, count, record) ||
+        lacks(parser, layout, MAP_DESTINATION, count, record)) {
+        return PARSED_BAD;
     }
-    read_csv(layout, map, line, &values);
+    pick_cells(layout, map, cells, count, &values);
     return map_fill(parser, "csv", &values, outer, record);
 }
 
