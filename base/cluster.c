@@ -3,6 +3,7 @@
  */
 #include "base/cluster.h"
 
+#include <fnmatch.h>
 #include <string.h>
 
 static const char SUFFIX[] = ",cluster=";
@@ -36,4 +37,38 @@ bool cluster_split(const char *text, size_t *len, struct cluster_name *cluster)
     *len = (size_t)(at - text);
     memcpy(cluster->text, name, strlen(name) + 1);
     return true;
+}
+
+bool cluster_rule_parse(struct cluster_rule *rule, const char *text)
+{
+    const char *equals = strrchr(text, '=');
+    size_t len = equals != NULL ? (size_t)(equals - text) : 0;
+    if (len == 0 || len >= sizeof(rule->pattern) ||
+        !cluster_name_ok(equals + 1, strlen(equals + 1))) {
+        return false;
+    }
+    memcpy(rule->pattern, text, len);
+    rule->pattern[len] = '\0';
+    memcpy(rule->cluster.text, equals + 1, strlen(equals + 1) + 1);
+    return true;
+}
+
+const char *cluster_of_identity(const struct cluster_rule *rules, size_t count,
+                                const unsigned char *identity, size_t len)
+{
+    char text[256];
+    if (count == 0) {
+        return NULL;
+    }
+    len = len < sizeof(text) ? len : sizeof(text) - 1;
+    if (len > 0) {
+        memcpy(text, identity, len);
+    }
+    text[len] = '\0';
+    for (size_t i = 0; i < count; i++) {
+        if (fnmatch(rules[i].pattern, text, 0) == 0) {
+            return rules[i].cluster.text;
+        }
+    }
+    return NULL;
 }

@@ -120,7 +120,10 @@ static void on_doubt(void *ctx, const char *text)
 static int load(struct answers *answers, struct ingest *ingest, const char *path, struct why *why)
 {
     const struct load_options options = {
-        .capture = {.cluster = answers->settings->cluster, .peer = path},
+        .capture = {.cluster = answers->settings->cluster,
+                    .cluster_rules = answers->settings->cluster_of.items,
+                    .cluster_rule_count = answers->settings->cluster_of.count,
+                    .peer = path},
         .warn = on_doubt,
         .warn_ctx = answers,
     };

@@ -33,8 +33,8 @@
 
 const struct flag FLAGS[] = {
     {FLAG("dnstap"), "LISTEN", NULL,
-     "where senders connect: unix:PATH, tcp:ADDR:PORT, tcp:[ADDR]:PORT, or tls: for tcp:; "
-     "repeatable. With none, the sockets systemd passes",
+     "where senders connect: unix:PATH, tcp:ADDR:PORT, tcp:[ADDR]:PORT, or tls: for tcp:, with "
+     ",cluster=NAME for those of one cluster; repeatable. With none, the sockets systemd passes",
      AT(dnstap), .commands = SERVE, .type = FLAG_TEXTS, .group = GROUP_DNSTAP},
     {FLAG("dnstap-mode"), "MODE", "0666",
      "permissions of unix sockets; bound who may send with the folder they are in", AT(dnstap_mode),
@@ -98,6 +98,11 @@ const struct flag FLAGS[] = {
      AT(owners), .commands = JUDGING | DOCTOR, .type = FLAG_TEXTS, .group = GROUP_INDEX},
     {FLAG("cluster"), "NAME", "default", "cluster the addresses belong to", AT(cluster),
      .commands = EVERY & ~STATUS, .type = FLAG_TEXT, .group = GROUP_INDEX},
+    {FLAG("cluster-of"), "PATTERN=NAME", NULL,
+     "cluster of the senders whose dnstap identity matches a shell pattern; the first that matches "
+     "counts, --cluster where none does; repeatable",
+     AT(cluster_of), .commands = SERVE | INGEST | JOIN, .type = FLAG_CLUSTERS,
+     .group = GROUP_INDEX},
     {FLAG("retention"), "DURATION", "8d", "days older than this are dropped whole",
      AT(retention_us), .min = US_PER_HOUR, .max = 3650 * US_PER_DAY, .commands = SERVE,
      .type = FLAG_DURATION, .group = GROUP_INDEX},
@@ -184,7 +189,7 @@ const size_t FLAG_COUNT_ALL = sizeof(FLAGS) / sizeof(FLAGS[0]);
 bool flag_is_list(const struct flag *flag)
 {
     return flag->type == FLAG_TEXTS || flag->type == FLAG_CIDRS || flag->type == FLAG_DOMAINS ||
-           flag->type == FLAG_VERDICTS;
+           flag->type == FLAG_VERDICTS || flag->type == FLAG_CLUSTERS;
 }
 
 bool flag_fits(const struct flag *flag, enum command command)
@@ -390,6 +395,21 @@ static int add_domain(struct name_list *list, const char *text, struct why *why)
     return 0;
 }
 
+static int add_cluster_rule(struct cluster_rules *list, const char *text, struct why *why)
+{
+    struct cluster_rule rule;
+    if (!cluster_rule_parse(&rule, text)) {
+        return why_set(why, W_EUSAGE, "expected PATTERN=NAME, as coredns-a-*=prod-a");
+    }
+    struct cluster_rule *items = realloc(list->items, (list->count + 1) * sizeof(*items));
+    if (items == NULL) {
+        return -ENOMEM;
+    }
+    list->items = items;
+    items[list->count++] = rule;
+    return 0;
+}
+
 /* The rule keeps a copy of the prefix, because the text goes on behind it. */
 static int add_verdict(struct verdict_list *list, const char *text, struct why *why)
 {
@@ -493,6 +513,8 @@ int flag_set(const struct flag *flag, struct settings *settings, const char *tex
         return add_domain(field, text, why);
     case FLAG_VERDICTS:
         return add_verdict(field, text, why);
+    case FLAG_CLUSTERS:
+        return add_cluster_rule(field, text, why);
     case FLAG_OUTPUT:
         return set_output(field, text, why);
     case FLAG_LOG_LEVEL:
@@ -516,6 +538,10 @@ void flag_clear(const struct flag *flag, struct settings *settings)
         struct cidr_list *list = field;
         free(list->items);
         *list = (struct cidr_list){0};
+    } else if (flag->type == FLAG_CLUSTERS) {
+        struct cluster_rules *list = field;
+        free(list->items);
+        *list = (struct cluster_rules){0};
     } else if (flag->type == FLAG_DOMAINS) {
         struct name_list *list = field;
         free(list->items);

@@ -29,6 +29,7 @@ enum flag_type {
     FLAG_CIDRS,     /* struct cidr_list */
     FLAG_DOMAINS,   /* struct name_list */
     FLAG_VERDICTS,  /* struct verdict_list */
+    FLAG_CLUSTERS,  /* struct cluster_rules */
     FLAG_OUTPUT,    /* enum output */
     FLAG_LOG_LEVEL, /* enum log_level */
     FLAG_REQUEST,   /* --help, --version: no value, no key */

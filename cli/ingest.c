@@ -157,6 +157,8 @@ static int load_one(struct run *run, struct why *why)
     const struct settings *settings = run->settings;
     const struct load_options options = {
         .capture = {.cluster = settings->cluster,
+                    .cluster_rules = settings->cluster_of.items,
+                    .cluster_rule_count = settings->cluster_of.count,
                     .peer = run->path,
                     .covers_from_us = settings->covers.from_us,
                     .covers_to_us = settings->covers.to_us},

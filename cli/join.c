@@ -180,6 +180,7 @@ static int choose(const struct settings *settings, struct join_options *options,
 static int read_all(struct join *join, const struct source_list *sources, struct why *why)
 {
     for (size_t i = 0; i < sources->count; i++) {
+        join_set_cluster(join, sources->clusters[i].text);
         int err = join_input(join, sources->paths[i], why);
         if (err != 0) {
             return err;

@@ -3,13 +3,9 @@
  */
 #include "cli/owner_files.h"
 
-#include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
 #include "base/clock.h"
-#include "base/cluster.h"
 #include "join/owners_file.h"
 #include "join/source.h"
 
@@ -25,17 +21,19 @@ static void warn(void *ctx, const char *text)
     }
 }
 
-static int read_paths(struct owner_files *files, struct owners *owners,
-                      const struct settings *settings, const char *cluster,
-                      const struct source_list *list, struct why *why)
+static int read_list(struct owner_files *files, struct owners *owners,
+                     const struct settings *settings, const struct source_list *list,
+                     struct why *why)
 {
     struct owners_read read = {0};
     int err = 0;
     for (size_t i = 0; i < list->count && err == 0; i++) {
+        const char *cluster =
+            list->clusters[i].text[0] != '\0' ? list->clusters[i].text : settings->cluster;
         err = owners_read_file(owners, cluster, list->paths[i], warn, (void *)settings, &read, why);
     }
     files->doubtful |= read.faults > 0;
-    if (err == 0 && read.objects == 0 && read.faults == 0) {
+    if (err == 0 && list->count > 0 && read.objects == 0 && read.faults == 0) {
         char text[320];
         snprintf(text, sizeof(text), "%.200s has no pods, services or nodes", list->paths[0]);
         warn((void *)settings, text);
@@ -49,20 +47,9 @@ int owner_files_read(struct owner_files *files, struct owners *owners,
     int err = 0;
     for (size_t i = 0; i < settings->owners.count && err == 0; i++) {
         struct source_list list = {0};
-        struct cluster_name cluster;
-        size_t len;
-        if (!cluster_split(settings->owners.items[i], &len, &cluster)) {
-            return why_set(why, W_EUSAGE, "--owners %.100s: expected FILE or FILE,cluster=NAME",
-                           settings->owners.items[i]);
-        }
-        char *path = strndup(settings->owners.items[i], len);
-        err = path == NULL ? -ENOMEM : source_list_add(&list, path, why);
-        if (err == 0 && list.count > 0) {
-            const char *name = cluster.text[0] != '\0' ? cluster.text : settings->cluster;
-            err = read_paths(files, owners, settings, name, &list, why);
-        }
+        err = source_list_add(&list, settings->owners.items[i], why);
+        err = err != 0 ? err : read_list(files, owners, settings, &list, why);
         source_list_fini(&list);
-        free(path);
     }
     return err;
 }

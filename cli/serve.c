@@ -136,6 +136,8 @@ static int start_collector(struct service *service, struct why *why)
         .queue_bytes = QUEUE_SHARE(settings->memory_bytes),
         .partial_bytes = PARTIAL_SHARE(settings->memory_bytes),
         .cluster = settings->cluster,
+        .cluster_rules = settings->cluster_of.items,
+        .cluster_rule_count = settings->cluster_of.count,
         .expect_senders = settings->expect_senders,
         .retention_us = settings->retention_us,
         .owners = serve_owners_keeper(service->owners),

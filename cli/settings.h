@@ -21,6 +21,7 @@
 #include <stdio.h>
 
 #include "base/addr.h"
+#include "base/cluster.h"
 #include "base/err.h"
 #include "base/log.h"
 #include "join/attribute.h"
@@ -72,6 +73,12 @@ struct verdict_list {
     size_t count;
 };
 
+/* --cluster-of PATTERN=NAME */
+struct cluster_rules {
+    struct cluster_rule *items;
+    size_t count;
+};
+
 struct endpoint {
     struct addr addr;
     uint16_t port; /* 0: any free one */
@@ -94,12 +101,13 @@ struct settings {
     /* Where the index is. At most one of data, server and captures is set: the one named with the
      * highest precedence. `data` has the default $WHITHER_DATA, else /var/lib/whither; serve always
      * has it. */
-    const char *data;            /* --data DIR */
-    const char *server;          /* --server URL, without a trailing '/' */
-    struct string_list captures; /* join --dnstap FILE */
-    const char *token_file;      /* --token-file FILE: for --server */
-    const char *cluster;         /* --cluster NAME, "default" */
-    struct string_list owners;   /* --owners FILE[,cluster=NAME] */
+    const char *data;                /* --data DIR */
+    const char *server;              /* --server URL, without a trailing '/' */
+    struct string_list captures;     /* join --dnstap FILE */
+    const char *token_file;          /* --token-file FILE: for --server */
+    const char *cluster;             /* --cluster NAME, "default" */
+    struct cluster_rules cluster_of; /* --cluster-of PATTERN=NAME */
+    struct string_list owners;       /* --owners FILE[,cluster=NAME] */
 
     /* serve */
     struct string_list dnstap;       /* --dnstap unix:PATH | tcp:ADDR:PORT */

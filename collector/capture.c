@@ -17,6 +17,8 @@ void capture_init(struct capture *capture, const struct capture_options *options
     feed_init(&capture->feed, &(struct feed_options){
                                   .kind = STREAM_CAPTURE,
                                   .cluster = options->cluster,
+                                  .cluster_rules = options->cluster_rules,
+                                  .cluster_rule_count = options->cluster_rule_count,
                                   .peer = options->peer,
                                   .fallback = options->peer,
                               });

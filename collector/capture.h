@@ -18,7 +18,9 @@
 #include "proto/framestream.h"
 
 struct capture_options {
-    const char *cluster;    /* at most STORE_CLUSTER_MAX octets; copied */
+    const char *cluster;                      /* at most STORE_CLUSTER_MAX octets; copied */
+    const struct cluster_rule *cluster_rules; /* as in struct feed_options; borrowed */
+    size_t cluster_rule_count;
     const char *peer;       /* the file, or who sends it; borrowed */
     int64_t covers_from_us; /* what it covers where its user said so, else both 0 */
     int64_t covers_to_us;

@@ -27,15 +27,18 @@ struct collector_options {
      * one there must be. */
     const char *const *listeners;
     size_t listener_count;
-    uint32_t unix_mode;                /* permissions of unix sockets; 0: 0666 */
-    const struct cidr *allow;          /* who may send over TCP, borrowed */
-    size_t allow_count;                /* 0: everyone */
-    const struct tls_files *tls;       /* for "tls:" listeners; borrowed; NULL: none */
-    size_t max_frame;                  /* octets; 0: 1 MiB */
-    uint32_t max_connections;          /* 0: 1024 */
-    uint64_t queue_bytes;              /* bound on what waits for the writer; 0: 16 MiB */
-    uint64_t partial_bytes;            /* bound on begun frames of all connections; 0: 16 MiB */
-    const char *cluster;               /* that the clients belong to; borrowed */
+    uint32_t unix_mode;          /* permissions of unix sockets; 0: 0666 */
+    const struct cidr *allow;    /* who may send over TCP, borrowed */
+    size_t allow_count;          /* 0: everyone */
+    const struct tls_files *tls; /* for "tls:" listeners; borrowed; NULL: none */
+    size_t max_frame;            /* octets; 0: 1 MiB */
+    uint32_t max_connections;    /* 0: 1024 */
+    uint64_t queue_bytes;        /* bound on what waits for the writer; 0: 16 MiB */
+    uint64_t partial_bytes;      /* bound on begun frames of all connections; 0: 16 MiB */
+    const char *cluster;         /* that the clients belong to; borrowed */
+    /* Which cluster a sender is of by its identity, at listeners that name none. Borrowed. */
+    const struct cluster_rule *cluster_rules;
+    size_t cluster_rule_count;
     uint32_t expect_senders;           /* 0: not fixed */
     int64_t retention_us;              /* 0: nothing is dropped */
     const struct owner_keeper *owners; /* borrowed; may be NULL */

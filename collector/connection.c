@@ -506,9 +506,13 @@ int connection_accept(struct listener *listener)
     connection->handle.handle.data = connection;
     connection->deadline_us = clock_monotonic_us() + collector->options.handshake_us;
     fs_decoder_init(&connection->decoder, collector->options.max_frame);
+    const struct collector_options *options = &collector->options;
+    bool named = listener->cluster.text[0] != '\0';
     feed_init(&connection->feed, &(struct feed_options){
                                      .kind = STREAM_LIVE,
-                                     .cluster = collector->options.cluster,
+                                     .cluster = named ? listener->cluster.text : options->cluster,
+                                     .cluster_rules = options->cluster_rules,
+                                     .cluster_rule_count = named ? 0 : options->cluster_rule_count,
                                      .peer = connection->peer,
                                      .fallback = connection->identity,
                                  });

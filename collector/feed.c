@@ -23,6 +23,8 @@ void feed_init(struct feed *feed, const struct feed_options *options)
         .fallback = options->fallback,
         .fallback_len = strlen(options->fallback),
         .flows = options->flows,
+        .cluster_rules = options->cluster_rules,
+        .cluster_rule_count = options->cluster_rule_count,
     };
     strncpy(feed->like.cluster, options->cluster, STORE_CLUSTER_MAX);
 }
@@ -131,6 +133,11 @@ static int begin_stream(struct feed *feed, struct outlet *outlet, struct span id
     like.version = version.data;
     like.version_len = version.len;
     like.from_us = from_us;
+    const char *cluster = cluster_of_identity(feed->cluster_rules, feed->cluster_rule_count,
+                                              identity.data, identity.len);
+    if (cluster != NULL) {
+        strncpy(like.cluster, cluster, STORE_CLUSTER_MAX);
+    }
     struct stream *stream = grow_streams(feed) ? stream_new(&like) : NULL;
     if (stream == NULL || add(outlet, RECORD_BEGIN, stream, 0) == NULL) {
         free(stream);

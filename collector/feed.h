@@ -13,6 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/cluster.h"
 #include "base/err.h"
 #include "collector/batch.h"
 #include "collector/facts.h"
@@ -80,6 +81,8 @@ struct feed {
     size_t fallback_len;
     const char *fallback;
     bool flows;
+    const struct cluster_rule *cluster_rules;
+    size_t cluster_rule_count;
     struct hints *hints; /* NULL until the first one comes */
 };
 
@@ -90,6 +93,9 @@ struct feed_options {
     const char *fallback; /* the identity of frames that carry none, the same after a reconnect:
                              "tcp:192.0.2.1"; borrowed */
     bool flows;           /* its facts come from flow records by feed_fact: counted apart */
+    /* Which cluster a sender is of by its identity; where none matches, `cluster`. Borrowed. */
+    const struct cluster_rule *cluster_rules;
+    size_t cluster_rule_count;
 };
 
 /* Never fails; allocates nothing until the first frame. */

@@ -51,9 +51,10 @@ struct listener {
     struct collector *collector;
     bool is_unix;
     bool tls;
-    bool open;    /* the handle must be closed */
-    bool pending; /* a connection waits for memory */
-    char *name;   /* owned: "unix:/run/dnstap.sock", "tcp:127.0.0.1:6000" */
+    bool open;                   /* the handle must be closed */
+    bool pending;                /* a connection waits for memory */
+    char *name;                  /* owned: "unix:/run/dnstap.sock", "tcp:127.0.0.1:6000" */
+    struct cluster_name cluster; /* of its senders; "": by their identity, or the collector's */
     /* A socket file made by us, removed at the end if it still is that one. */
     char *path; /* owned; NULL: not ours */
     dev_t device;

@@ -6,6 +6,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -229,9 +230,17 @@ static int name_listener(struct listener *listener)
 
 /* ---- All of them ---- */
 
-static int open_named(struct listener *listener, const char *text, struct why *why)
+static int open_named(struct listener *listener, const char *given, struct why *why)
 {
+    char text[PATH_MAX];
+    size_t len;
     int err;
+    if (!cluster_split(given, &len, &listener->cluster)) {
+        return why_set(why, W_EUSAGE,
+                       "--dnstap %.120s: expected a cluster's name of 1 to %d octets at its end",
+                       given, CLUSTER_NAME_MAX);
+    }
+    snprintf(text, sizeof(text), "%.*s", (int)len, given);
     if (strncmp(text, "unix:", 5) == 0) {
         err = open_unix(listener, text + 5, why);
     } else if (strncmp(text, "tcp:", 4) == 0 || strncmp(text, "tls:", 4) == 0) {

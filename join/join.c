@@ -49,6 +49,7 @@ struct join {
     struct worker *workers;
     size_t worker_count;
     bool begun;
+    const char *cluster; /* of the input in hand */
     struct join_totals totals;
 
     /* the input in hand */
@@ -97,6 +98,7 @@ int join_new(struct join **out, const struct join_options *options)
         return -ENOMEM;
     }
     join->options = *options;
+    join->cluster = options->cluster;
     join->worker_count = options->sink->keeps_state ? 1 : options->workers;
     join->workers = calloc(join->worker_count, sizeof(*join->workers));
     pthread_mutex_init(&join->reading, NULL);
@@ -135,6 +137,14 @@ void join_free(struct join **out)
     pthread_mutex_destroy(&join->lock);
     free(join);
     *out = NULL;
+}
+
+void join_set_cluster(struct join *join, const char *cluster)
+{
+    join->cluster = cluster != NULL && cluster[0] != '\0' ? cluster : join->options.cluster;
+    for (size_t i = 0; i < join->worker_count; i++) {
+        join->workers[i].sink->options.cluster = join->cluster;
+    }
 }
 
 const struct join_totals *join_totals(const struct join *join)
@@ -323,7 +333,7 @@ static void make_questions(struct worker *worker, size_t *count)
             continue;
         }
         worker->asked[*count] = i;
-        worker->questions[(*count)++] = question_of(worker->join->options.cluster, flow);
+        worker->questions[(*count)++] = question_of(worker->join->cluster, flow);
     }
 }
 

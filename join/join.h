@@ -81,6 +81,9 @@ int join_open(struct join *join, struct input *input, const struct format *other
  * join_input returns, after which only join_free may follow. */
 int join_step(struct join *join, struct why *why);
 
+/* The cluster of the inputs that follow; NULL or "": that of the options. Borrowed. */
+void join_set_cluster(struct join *join, const char *cluster);
+
 const struct join_totals *join_totals(const struct join *join);
 
 /* An oracle that asks an index. `now_us` is what is recent; the view is the attributor's. */

@@ -29,6 +29,13 @@ static int append(struct source_list *list, const char *path)
         return -ENOMEM;
     }
     list->paths = paths;
+    struct cluster_name *clusters =
+        reallocarray(list->clusters, list->count + 1, sizeof(*clusters));
+    if (clusters == NULL) {
+        return -ENOMEM;
+    }
+    list->clusters = clusters;
+    clusters[list->count].text[0] = '\0';
     paths[list->count] = strdup(path);
     if (paths[list->count] == NULL) {
         return -ENOMEM;
@@ -86,9 +93,33 @@ static int add_glob(struct source_list *list, const char *pattern, struct why *w
     return err;
 }
 
+/* What is before the suffix, marked with the cluster. */
+static int add_of_cluster(struct source_list *list, const char *source, size_t len,
+                          const struct cluster_name *cluster, struct why *why)
+{
+    size_t first = list->count;
+    char *path = strndup(source, len);
+    int err = path == NULL ? -ENOMEM : source_list_add(list, path, why);
+    for (size_t i = first; i < list->count; i++) {
+        list->clusters[i] = *cluster;
+    }
+    free(path);
+    return err;
+}
+
 int source_list_add(struct source_list *list, const char *source, struct why *why)
 {
     struct stat st;
+    struct cluster_name cluster;
+    size_t len;
+    if (!cluster_split(source, &len, &cluster)) {
+        return why_set(why, W_EUSAGE,
+                       "%.200s: expected a cluster's name of 1 to %d octets at its end", source,
+                       CLUSTER_NAME_MAX);
+    }
+    if (source[len] != '\0') {
+        return add_of_cluster(list, source, len, &cluster, why);
+    }
     if (strcmp(source, "-") == 0) {
         return append(list, source);
     }
@@ -108,6 +139,7 @@ void source_list_fini(struct source_list *list)
         free(list->paths[i]);
     }
     free(list->paths);
+    free(list->clusters);
     *list = (struct source_list){0};
 }
 

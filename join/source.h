@@ -3,6 +3,7 @@
  *
  * SOURCE on the command line is a file, a directory (its files, by name), a quoted glob, or `-` for
  * standard input. What is compressed with gzip or zstd is found by content, whatever its name.
+ * SOURCE,cluster=NAME says which cluster's it is.
  *
  * Threads: a list and an input belong to one thread at a time.
  */
@@ -12,10 +13,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/cluster.h"
 #include "base/err.h"
 
 struct source_list {
-    char **paths; /* owned; "-" is standard input */
+    char **paths;                  /* owned; "-" is standard input */
+    struct cluster_name *clusters; /* of each; "": not said */
     size_t count;
     uint64_t bytes; /* of the regular files among them, as on disk */
 };

@@ -303,6 +303,34 @@ static void more_identities_than_the_limit_share_the_last_stream(void **state)
     sink_free(sink);
 }
 
+static void a_sender_is_of_the_cluster_its_identity_says(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *identity, *cluster;
+    } CASES[] = {{"dns-1", "one"}, {"dns-22", "default"}, {NULL, "by-address"}};
+    struct cluster_rule rules[2];
+    assert_true(cluster_rule_parse(&rules[0], "dns-?=one"));
+    assert_true(cluster_rule_parse(&rules[1], "tcp:192.0.2.*=by-address"));
+    for (size_t i = 0; i < sizeof(CASES) / sizeof(CASES[0]); i++) {
+        struct sink *sink = sink_new();
+        struct feed feed;
+        feed_init(&feed, &(struct feed_options){.kind = STREAM_LIVE,
+                                                .cluster = "default",
+                                                .peer = "tcp:192.0.2.1:4711",
+                                                .fallback = "tcp:192.0.2.1",
+                                                .cluster_rules = rules,
+                                                .cluster_rule_count = 2});
+        assert_int_equal(give(&feed, sink, CASES[i].identity, NOW, NOW + 100), FACT_ANSWER);
+        assert_int_equal(feed.stream_count, 1);
+        assert_string_equal(feed.streams[0].stream->cluster, CASES[i].cluster);
+        assert_int_equal(feed_end(&feed, &sink->outlet, STREAM_STOPPED, 0, 0), 0);
+        flush_sink(&sink->outlet);
+        feed_fini(&feed);
+        sink_free(sink);
+    }
+}
+
 static void a_silent_sender_is_greeted_and_makes_way_for_its_identity(void **state)
 {
     (void)state;
@@ -561,6 +589,7 @@ int main(void)
         cmocka_unit_test(a_refused_time_begins_a_stream_and_is_not_heard),
         cmocka_unit_test(identities_of_one_connection_are_streams_of_their_own),
         cmocka_unit_test(more_identities_than_the_limit_share_the_last_stream),
+        cmocka_unit_test(a_sender_is_of_the_cluster_its_identity_says),
         cmocka_unit_test(a_silent_sender_is_greeted_and_makes_way_for_its_identity),
         cmocka_unit_test(a_greeted_sender_without_identity_keeps_its_stream),
         cmocka_unit_test(a_capture_covers_what_was_heard_or_what_its_user_said),

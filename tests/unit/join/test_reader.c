@@ -396,12 +396,21 @@ static void sources_are_files_directories_and_globs(void **state)
     assert_int_equal(list.count, 6);
     assert_string_equal(list.paths[5], "-");
     assert_true(list.bytes == 25);
+    assert_string_equal(list.clusters[5].text, "");
+    snprintf(path, sizeof(path), "%s/a.log,cluster=prod-1", fixture->dir);
+    assert_int_equal(source_list_add(&list, path, &why), 0);
+    assert_int_equal(list.count, 7);
+    assert_non_null(strstr(list.paths[6], "/a.log"));
+    assert_null(strchr(list.paths[6], ','));
+    assert_string_equal(list.clusters[6].text, "prod-1");
+    snprintf(path, sizeof(path), "%s/a.log,cluster=", fixture->dir);
+    assert_int_equal(source_list_add(&list, path, &why), W_EUSAGE);
     snprintf(path, sizeof(path), "%s/*.none", fixture->dir);
     assert_int_equal(source_list_add(&list, path, &why), -ENOENT);
     assert_non_null(strstr(why.text, "no file matches"));
     snprintf(path, sizeof(path), "%s/none", fixture->dir);
     assert_int_equal(source_list_add(&list, path, &why), -ENOENT);
-    assert_int_equal(list.count, 6);
+    assert_int_equal(list.count, 7);
     source_list_fini(&list);
 }
 
