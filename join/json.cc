@@ -237,8 +237,12 @@ struct walk {
         return end;
     }
 
+    /* A value below 0 is nobody's: a document that is no more than a scalar. */
     void set(int16_t value, json_type type, uint32_t from, uint32_t to)
     {
+        if (value < 0) {
+            return;
+        }
         json_value &out = values[value];
         out.type = type;
         out.text = {values_base + from, to - from};
@@ -488,7 +492,7 @@ bool walk::run()
                 set(paths->nodes[node].value, c == '{' ? JSON_OBJECT : JSON_ARRAY, from,
                     at[-1] + 1);
             }
-        } else if (paths->nodes[node].value < 0) {
+        } else if (paths->nodes[node].value < 0 && depth > 0) {
             if (!skip()) {
                 return false;
             }
