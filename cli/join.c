@@ -243,6 +243,7 @@ int cmd_join(const struct settings *settings)
         .sink_options = {settings->cluster, terminal_width(), settings->color, 0, &params, NULL},
         .write = write_stdout,
         .write_ctx = &why,
+        .now_us = clock_now_us,
         .warn = on_warning,
         .progress = on_progress,
         .report_ctx = &report,

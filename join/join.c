@@ -12,6 +12,7 @@
 
 #include "base/buf.h"
 #include "join/interfaces.h"
+#include "join/order.h"
 #include "join/reader.h"
 #include "join/repeat.h"
 
@@ -57,6 +58,7 @@ struct join {
     uint64_t bytes;     /* of the inputs before */
     unsigned warnings;  /* of this input */
     const char *remark; /* the last that was said of it */
+    struct order order;
 
     pthread_mutex_t reading; /* guards the reader, batches_read and end */
     uint64_t batches_read;
@@ -273,6 +275,7 @@ static void say_remark(struct join *join, const struct flow_record *record)
 static void sort_out(struct worker *worker)
 {
     struct join *join = worker->join;
+    int64_t now_us = join->options.now_us != NULL ? join->options.now_us() : 0;
     for (size_t i = 0; i < worker->batch.count; i++) {
         struct flow_record *record = &worker->batch.records[i];
         if (record->parsed == PARSED_BAD) {
@@ -282,6 +285,7 @@ static void sort_out(struct worker *worker)
         }
         if (record->parsed == PARSED_FLOW) {
             say_remark(join, record);
+            order_note(&join->order, &record->flow, now_us);
             record->flow.not_before_us = interfaces_seen(join->interfaces, &record->flow);
         }
         if (record->parsed == PARSED_FLOW &&
@@ -538,13 +542,34 @@ static int begin_input(struct join *join)
     join->err = 0;
     join->warnings = 0;
     join->remark = NULL;
+    join->order = (struct order){0};
     join->bytes = join->totals.bytes;
     return 0;
+}
+
+/* Says of a whole input what its records' times had to be said of them. */
+static void warn_of_times(struct join *join)
+{
+    const struct order *order = &join->order;
+    const char *name = join->reader != NULL ? input_name(reader_input(join->reader)) : "";
+    if (order->ahead > 0) {
+        warn(join, "%s: %llu %s of the future; a clock is wrong, or the zone of the times (--tz)",
+             name, (unsigned long long)order->ahead,
+             order->ahead == 1 ? "record is" : "records are");
+    }
+    if (order->back > 0) {
+        warn(join,
+             "%s: %llu %s more than an hour older than the one before; are these logs of "
+             "several clocks or zones?",
+             name, (unsigned long long)order->back, order->back == 1 ? "record is" : "records are");
+    }
+    join->order = (struct order){0};
 }
 
 /* Counts an input that could not be opened, or read to its end. */
 static int end_input(struct join *join, int err)
 {
+    warn_of_times(join);
     reader_close(&join->reader);
     if (err != 0 && err != -ENOMEM) {
         join->totals.bad_inputs++;

@@ -52,6 +52,8 @@ struct join_options {
     size_t workers;                    /* 1 to JOIN_WORKERS_MAX */
     join_write_fn write;
     void *write_ctx;
+    /* What time it is, to tell records of the future by; may be NULL: there are none. */
+    int64_t (*now_us)(void);
     /* Says one sentence about bad input; may be NULL. */
     void (*warn)(void *ctx, const char *text);
     /* Called after each batch; may be NULL. */

@@ -33,8 +33,9 @@ struct run {
     struct buf warnings;
     struct join_totals totals;
     atomic_size_t asked;
-    int ask_err;   /* the oracle's */
-    int write_err; /* the writer's */
+    struct question question; /* the last that was asked */
+    int ask_err;              /* the oracle's */
+    int write_err;            /* the writer's */
     size_t workers;
     struct why why;
 };
@@ -53,6 +54,13 @@ static void take_warning(void *ctx, const char *text)
     buf_char(&run->warnings, '\n');
 }
 
+/* 2026-05-22T10:00:00Z */
+#define NOW INT64_C(1779444000000000)
+static int64_t now(void)
+{
+    return NOW;
+}
+
 /* Says "ip-only" of every destination. */
 static int ask(void *oracle, const struct question *questions, size_t count,
                join_answered_fn answered, void *ctx, struct why *why)
@@ -65,6 +73,7 @@ static int ask(void *oracle, const struct question *questions, size_t count,
         struct attribution attribution = {.verdict = IP_ONLY};
         assert_string_equal(questions[i].cluster, "here");
         run->asked++;
+        run->question = questions[i];
         int err = answered(ctx, i, &attribution);
         if (err != 0) {
             return err;
@@ -106,6 +115,7 @@ static int join_text(struct run *run, const struct sink_kind *sink, const char *
         .workers = run->workers,
         .write = take_output,
         .write_ctx = run,
+        .now_us = now,
         .warn = take_warning,
         .report_ctx = run,
     };
@@ -158,6 +168,77 @@ static void flows_are_given_out_in_the_order_read(void **state)
     assert_int_equal(run->totals.bad, 1);
     assert_int_equal(run->totals.inputs, 1);
     assert_non_null(strstr(run->warnings.data, "input: line 5: not valid JSON at byte 9"));
+}
+
+static void times_that_cannot_be_are_warned_of_once_with_their_number(void **state)
+{
+    struct run *run = *state;
+#define AT(TIME) "{\"flow\":{\"time\":\"2026-05-22T" TIME "Z\"}}\n"
+    static const struct {
+        const char *text;
+        const char *warnings; /* without the name of the file */
+    } CASES[] = {
+        {AT("10:00:00") AT("09:30:00") AT("10:05:00") AT("09:05:00"), ""},
+        {AT("10:05:01"), "1 record is of the future; a clock is wrong, or the zone of the times "
+                         "(--tz)"},
+        {AT("10:05:01") AT("11:05:01"), "2 records are of the future; a clock is wrong, or the "
+                                        "zone of the times (--tz)"},
+        {AT("09:00:00") AT("07:59:59") AT("07:50:00"),
+         "1 record is more than an hour older than the one before; are these logs of several "
+         "clocks or zones?"},
+        {AT("09:00:00") "{\"flow\":{}}\n" AT("07:59:59") AT("09:00:00") AT("07:00:00"),
+         "2 records are more than an hour older than the one before; are these logs of several "
+         "clocks or zones?"},
+    };
+    for (size_t i = 0; i < sizeof(CASES) / sizeof(CASES[0]); i++) {
+        buf_reset(&run->warnings);
+        assert_int_equal(join_text(run, &SINK_ECS, CASES[i].text, 2), 0);
+        assert_int_equal(count_lines(&run->warnings), CASES[i].warnings[0] != '\0' ? 2 : 0);
+        assert_non_null(strstr(run->warnings.data, CASES[i].warnings));
+    }
+#undef AT
+}
+
+static void what_is_true_of_all_records_is_said_once_for_an_input(void **state)
+{
+    struct run *run = *state;
+    static const char TEXT[] = "{\"flow\":{\"Key\":{\"dest_name\":\"pub\"}}}\n"
+                               "{\"flow\":{\"Key\":{\"dest_name\":\"pvt\"}}}\n";
+    assert_int_equal(join_text(run, &SINK_ECS, TEXT, 2), 0);
+    assert_int_equal(run->totals.verdicts[UNJOINABLE], 4);
+    assert_int_equal(run->totals.bad, 0);
+    assert_int_equal(count_lines(&run->warnings), 2);
+    assert_non_null(strstr(run->warnings.data, "Goldmane and Whisker give no addresses"));
+}
+
+/* What is asked about a record of a format's clock. */
+static void a_step_of_a_coarse_clock_is_asked_about_as_a_span(void **state)
+{
+    struct run *run = *state;
+#define ENDS "\"source_ip\":\"192.0.2.7\",\"dest_ip\":\"198.51.100.9\""
+    static const struct {
+        const char *text;
+        int64_t start_us; /* after NOW */
+        int64_t end_us;
+        bool aggregated;
+    } CASES[] = {
+        /* To the microsecond. */
+        {FLOW("01", "198.51.100.1", "1"), US_PER_S, US_PER_S, false},
+        /* A window in seconds. */
+        {"{\"start_time\":1779444001,\"end_time\":1779444301," ENDS
+         ",\"source_name_aggr\":\"a\",\"dest_name_aggr\":\"b\",\"reporter\":\"src\"}\n",
+         US_PER_S, 302 * US_PER_S - 1, true},
+        /* A known start in seconds, of a connection that lasted. */
+        {"1779444001,1779444031,192.0.2.7,198.51.100.9,1,443,TCP,,,,,,,,0,,,,,,,,,,,\n", US_PER_S,
+         2 * US_PER_S - 1, true},
+    };
+    for (size_t i = 0; i < sizeof(CASES) / sizeof(CASES[0]); i++) {
+        assert_int_equal(join_text(run, &SINK_ECS, CASES[i].text, 1), 0);
+        assert_int_equal(run->question.start_us, NOW + CASES[i].start_us);
+        assert_int_equal(run->question.end_us, NOW + CASES[i].end_us);
+        assert_int_equal(run->question.aggregated, CASES[i].aggregated);
+    }
+#undef ENDS
 }
 
 static void inline_gives_every_good_record(void **state)
@@ -379,6 +460,12 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(flows_are_given_out_in_the_order_read, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(times_that_cannot_be_are_warned_of_once_with_their_number,
+                                        set_up, tear_down),
+        cmocka_unit_test_setup_teardown(what_is_true_of_all_records_is_said_once_for_an_input,
+                                        set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_step_of_a_coarse_clock_is_asked_about_as_a_span, set_up,
+                                        tear_down),
         cmocka_unit_test_setup_teardown(inline_gives_every_good_record, set_up, tear_down),
         cmocka_unit_test_setup_teardown(inline_refuses_what_is_not_json, set_up, tear_down),
         cmocka_unit_test_setup_teardown(many_bad_lines_are_named_a_few_times_and_counted, set_up,

@@ -156,6 +156,26 @@ static void aggregates_have_a_start_and_an_end(void **state)
     free(out);
 }
 
+static void only_the_port_that_is_known_is_given(void **state)
+{
+    struct flow_record record = make_record();
+    struct attribution attribution = {.verdict = BLIND, .reason = "gap"};
+    (void)state;
+    record.flow.source_port_unknown = true;
+    record.flow.source_port = 0;
+    record.flow.end_us = T + US_PER_S;
+    char *out = give_out(&SINK_ECS, &PLAIN, &record, &attribution);
+    assert_non_null(strstr(out, "\"source\":{\"ip\":\"10.10.3.7\",\"k8s\""));
+    assert_non_null(strstr(out, "\"destination\":{\"ip\":\"198.51.100.9\",\"port\":443"));
+    /* It ended, though it is no aggregate. */
+    assert_non_null(strstr(out, "\"end\":\"2026-05-22T10:00:02.123456Z\"}"));
+    free(out);
+    out = give_out(&SINK_CSV, &PLAIN, &record, &attribution);
+    assert_non_null(strstr(out, ",10.10.3.7,,"));
+    assert_non_null(strstr(out, ",198.51.100.9,443,"));
+    free(out);
+}
+
 /* Every output with hostile texts must be one line of valid JSON. */
 static void hostile_texts_keep_the_line_valid_json(void **state)
 {
@@ -349,6 +369,7 @@ int main(void)
         cmocka_unit_test(ecs_leaves_out_what_is_not_known),
         cmocka_unit_test(ecs_never_gives_a_domain_to_a_shared_name),
         cmocka_unit_test(aggregates_have_a_start_and_an_end),
+        cmocka_unit_test(only_the_port_that_is_known_is_given),
         cmocka_unit_test(hostile_texts_keep_the_line_valid_json),
         cmocka_unit_test(texts_of_any_length_have_room),
         cmocka_unit_test(inline_keeps_the_record_byte_for_byte),
