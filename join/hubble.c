@@ -303,12 +303,13 @@ static struct text read_node(struct parser *parser, const struct json_value *val
 
 /* ---- DNS ---- */
 
-/* A response that reached a client: not what the agent asked on its own account. */
+/* A response that reached a client: not dropped, nor what the agent asked on its own account. */
 static bool is_dns_response(const struct json_value *values)
 {
     const struct json_value *by = &values[H_DNS_SEEN_BY];
     return values[H_DNS].type == JSON_OBJECT && parse_is(&values[H_L7_TYPE], "RESPONSE") &&
            values[H_DNS_QUERY].type == JSON_STRING &&
+           action_of(&values[H_VERDICT]) != FLOW_DENIED &&
            (by->type == JSON_ABSENT || parse_is(by, "") || parse_is(by, "proxy") ||
             parse_is(by, "agent"));
 }

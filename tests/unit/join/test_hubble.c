@@ -119,6 +119,9 @@ static const struct {
     /* Not a client's response. */
     {RESPONSE("\"query\":\"example.com.\",\"observation_source\":\"agentpoller\""), "skip l7"},
     {RESPONSE(PROXY), "skip l7"},
+    {"{\"flow\":{" TIME ",\"verdict\":\"DROPPED\"," SERVER_IP
+     ",\"l7\":{\"type\":\"RESPONSE\",\"dns\":{\"query\":\"example.com.\"}}}}",
+     "skip l7"},
     {"{\"flow\":{" TIME "," IP
      ",\"l7\":{\"type\":\"REQUEST\",\"dns\":{\"query\":\"example.com.\"}}}}",
      "skip l7"},
