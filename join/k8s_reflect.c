@@ -33,7 +33,8 @@
 
 #define BACKOFF_MIN_US (800 * INT64_C(1000))
 #define BACKOFF_MAX_US (30 * US_PER_S)
-#define FORBIDDEN_US (60 * US_PER_S)
+/* A server that has just started forbids everything until it has read its roles. */
+#define FORBIDDEN_MAX_US (60 * US_PER_S)
 #define RETRY_AFTER_MAX_S 300
 
 enum { EVENT_TYPE, EVENT_OBJECT, EVENT_VERSION, EVENT_CODE, EVENT_REASON, EVENT_MESSAGE, EVENTS };
@@ -427,11 +428,9 @@ int k8s_reflect_push(struct k8s_reflect *reflect, const char *bytes, size_t len,
 
 static void wait_after_failure(struct k8s_reflect *reflect, int64_t monotonic_us)
 {
-    int64_t wait_us = BACKOFF_MIN_US << (reflect->in_row < 6 ? reflect->in_row : 6);
-    wait_us = wait_us < BACKOFF_MAX_US ? wait_us : BACKOFF_MAX_US;
-    if (reflect->http == 403) {
-        wait_us = FORBIDDEN_US;
-    }
+    int64_t wait_us = BACKOFF_MIN_US << (reflect->in_row < 7 ? reflect->in_row : 7);
+    int64_t max_us = reflect->http == 403 ? FORBIDDEN_MAX_US : BACKOFF_MAX_US;
+    wait_us = wait_us < max_us ? wait_us : max_us;
     wait_us += jitter(reflect, wait_us / 2);
     if (wait_us < reflect->retry_after_us) {
         /* Everyone else was told the same. */

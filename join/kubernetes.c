@@ -304,7 +304,7 @@ static int set_up_watcher(struct kubernetes *kubernetes, enum k8s_kind kind,
     struct watcher *watcher = &kubernetes->watchers[kind];
     watcher->kubernetes = kubernetes;
     watcher->kind = kind;
-    watcher->limit = (struct log_limit){.interval_us = US_PER_MIN, .burst = 2};
+    watcher->limit = (struct log_limit){.interval_us = 10 * US_PER_MIN, .burst = 5};
     watcher->curl = curl_easy_init();
     uint64_t seed = (uint64_t)clock_now_us() + (uint64_t)kind * 977;
     int err = k8s_reflect_new(&watcher->reflect, kind, seed, options->fn, options->ctx);

@@ -4,7 +4,8 @@
 #
 # usage: BUILD=build tests/test.sh UNIT...
 #
-# In order: the fast checks on the plain build; style; what deploy/ names; the program end to end;
+# In order: the fast checks on the plain build; style; what deploy/ names; the program end to end,
+# beside a real kube-apiserver among others;
 # then the same checks on builds by clang and with each sanitizer. Every stage ends with "N passed,
 # N failed, N skipped"; the last line is the sum. With CI=true nothing may be skipped by the
 # end-to-end cases.
@@ -97,6 +98,21 @@ single "shellcheck (${#scripts[@]} scripts)" shellcheck "${scripts[@]}"
 
 title "deploy"
 WHITHER=$build/whither suite 300 python3 tests/deploy/test_deploy.py
+
+title "kube-apiserver and etcd (built once, some seven minutes)"
+timeout 2400 tests/support/kube.sh >"$log" 2>&1 </dev/null
+case $? in
+0)
+    printf '  ok    %s\n' "$(tail -n 1 "$log")"
+    count 1 0 0
+    ;;
+77) skip "kube-apiserver" "$(tail -n 1 "$log")" ;;
+*)
+    printf '  FAIL  tests/support/kube.sh\n'
+    tail -n 30 "$log" | sed 's/^/        /'
+    count 0 1 0
+    ;;
+esac
 
 title "end to end"
 BUILD=$build suite 1200 python3 tests/e2e/run.py

@@ -9,7 +9,8 @@
 #
 # One line per case; the last line is "N passed, N failed, N skipped". A failed case prints why and
 # leaves its folder with every log. Where CI=true, a case that would be skipped has failed.
-# WHITHER or BUILD: the binary. COREDNS_OLD, COREDNS_NEW: CoreDNS binaries that are already built.
+# WHITHER or BUILD: the binary. COREDNS_OLD, COREDNS_NEW: CoreDNS binaries that are already built;
+# KUBE: a folder with kube-apiserver and etcd.
 
 import argparse
 import importlib
@@ -25,6 +26,7 @@ from concurrent.futures import ThreadPoolExecutor
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import cases  # noqa: E402
 from support import coredns  # noqa: E402
+from support import kube  # noqa: E402
 from support import lab as labs  # noqa: E402
 from support import whither  # noqa: E402
 from support.case import CASES  # noqa: E402
@@ -94,6 +96,15 @@ def say_versions(chosen):
         pass                        # each case says so itself
 
 
+def build_kube(chosen):
+    """Builds kube-apiserver before the first case waits for it."""
+    if any("kube-apiserver" in case.title for case in chosen):
+        try:
+            kube.folder()
+        except (labs.Skip, labs.Failure):
+            pass                    # each case says so itself
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("-k", metavar="PATTERN", default="")
@@ -110,6 +121,7 @@ def main():
         print("there is no program at %s: make first" % whither.binary(), file=sys.stderr)
         return 2
     say_versions(chosen)
+    build_kube(chosen)
     results = Results()
     with ThreadPoolExecutor(options.j) as pool:
         list(pool.map(lambda case: run_case(case, results),

@@ -24,7 +24,6 @@ enum wait {
     AT_ONCE,
     SOON,      /* 0.8 to 1.2 s */
     LATER,     /* 1.6 to 2.4 s */
-    AFTER_60S, /* to 90 s */
     AFTER_7S,  /* to 8 s */
     AFTER_300S /* to 301 s */
 };
@@ -32,9 +31,11 @@ enum wait {
 static const struct {
     int64_t from_ms;
     int64_t to_ms;
-} WAITS[] = {
-    [AT_ONCE] = {0, 0},           [SOON] = {800, 1200},      [LATER] = {1600, 2400},
-    [AFTER_60S] = {60000, 90000}, [AFTER_7S] = {7000, 8000}, [AFTER_300S] = {300000, 301000}};
+} WAITS[] = {[AT_ONCE] = {0, 0},
+             [SOON] = {800, 1200},
+             [LATER] = {1600, 2400},
+             [AFTER_7S] = {7000, 8000},
+             [AFTER_300S] = {300000, 301000}};
 
 /* One request and its answer. */
 struct step {
@@ -178,15 +179,14 @@ static const struct {
      {{PAGE, 401, STATUS("401", "Unauthorized", "Unauthorized"), K8S_END_WHOLE, SOON, "begin ",
        "pods: the service account's token is not accepted (401): Unauthorized"},
       {PAGE, 200, LIST("", "4"), K8S_END_WHOLE, AT_ONCE, "end "}}},
-    {"403 says what is missing and waits",
-     {{PAGE, 403, STATUS("403", "Forbidden", "pods is forbidden"), K8S_END_WHOLE, AFTER_60S,
-       "begin ",
+    {"403 says what is missing",
+     {{PAGE, 403, STATUS("403", "Forbidden", "pods is forbidden"), K8S_END_WHOLE, SOON, "begin ",
        "the service account may not list pods: its ClusterRole needs get, list and watch on pods "
        "(403): pods is forbidden"},
       {PAGE}}},
     {"403 of a watch keeps what was listed",
      {LISTED_7,
-      {WATCH("7"), 403, "no JSON", K8S_END_WHOLE, AFTER_60S, "", "may not watch pods"},
+      {WATCH("7"), 403, "no JSON", K8S_END_WHOLE, SOON, "", "may not watch pods"},
       {WATCH("7")}}},
     {"Retry-After is kept to",
      {LISTED_7,
@@ -478,6 +478,31 @@ static void test_what_the_consumer_refuses_is_listed_anew(void **state)
     end_world(&world);
 }
 
+static void test_what_fails_again_and_again_is_asked_for_ever_less_often_up_to_a_limit(void **state)
+{
+    (void)state;
+    static const struct {
+        long status;
+        int64_t limit_s;
+    } CASES[] = {{500, 30}, {403, 60}, {0, 30}};
+    for (size_t i = 0; i < sizeof(CASES) / sizeof(CASES[0]); i++) {
+        struct world world;
+        struct buf target = {0};
+        int64_t limit_us = CASES[i].limit_s * US_PER_S, wait_us = 0;
+        begin_world(&world, 7);
+        for (int round = 0; round < 100; round++) {
+            buf_reset(&target);
+            assert_int_equal(k8s_reflect_begin(world.reflect, BEGIN_US, &target), 0);
+            k8s_reflect_status(world.reflect, CASES[i].status, 0);
+            k8s_reflect_end(world.reflect, K8S_END_WHOLE, NULL, BEGIN_US);
+            wait_us = k8s_reflect_due_us(world.reflect) - BEGIN_US;
+            assert_in_range(wait_us, round < 8 ? US_PER_S / 2 : limit_us, limit_us * 3 / 2);
+        }
+        buf_fini(&target);
+        end_world(&world);
+    }
+}
+
 static void test_without_memory_it_says_so(void **state)
 {
     (void)state;
@@ -504,6 +529,8 @@ int main(void)
         cmocka_unit_test(test_a_silent_response_stalls_and_no_watch_lasts_for_ever),
         cmocka_unit_test(test_an_object_that_is_too_long_is_skipped_and_counted),
         cmocka_unit_test(test_what_the_consumer_refuses_is_listed_anew),
+        cmocka_unit_test(
+            test_what_fails_again_and_again_is_asked_for_ever_less_often_up_to_a_limit),
         cmocka_unit_test(test_without_memory_it_says_so),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
