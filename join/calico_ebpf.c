@@ -135,7 +135,9 @@ static enum parsed parse(struct parser *parser, struct text line, const struct o
     parse_ports(record, source_port, destination_port);
     /* Policy is asked once for a connection: what follows is let through by its state. */
     flow->shows_start = true;
-    parse_time(record, head.exact || outer->time_us == 0 ? head.time_us : outer->time_us);
+    bool own = head.exact || outer->time_us == 0;
+    parse_time(record, own ? head.time_us : outer->time_us);
+    flow->precision_us = own ? head.precision_us : 0;
     record->remark = flow->start_us == 0 ? NO_TIME : NULL;
     flow->source_id.node = outer->node;
     return PARSED_FLOW;

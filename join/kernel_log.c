@@ -234,7 +234,9 @@ static enum parsed parse(struct parser *parser, struct text line, const struct o
     /* LOG rules stand behind the one that accepts established connections: what they see of other
      * protocols than TCP is new to the connection tracker. */
     flow->shows_start = strcmp(flow->transport, "tcp") != 0 || (packet.syn && !packet.ack);
-    parse_time(record, head.exact || outer->time_us == 0 ? head.time_us : outer->time_us);
+    bool own = head.exact || outer->time_us == 0;
+    parse_time(record, own ? head.time_us : outer->time_us);
+    flow->precision_us = own ? head.precision_us : 0;
     flow->source_id.node = head.host.data != NULL ? head.host : outer->node;
     return PARSED_FLOW;
 }

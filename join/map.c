@@ -194,18 +194,6 @@ bool map_has_pair(const struct map_values *values)
            addr_parse(&addr, destination->data, destination->len);
 }
 
-/* What the fraction of a second leaves open: nothing from six digits on. */
-static int64_t precision_of(struct text time)
-{
-    const char *dot = memchr(time.data, '.', time.len);
-    int64_t unit = US_PER_S;
-    for (size_t i = dot != NULL ? (size_t)(dot - time.data) + 1 : time.len;
-         i < time.len && time.data[i] >= '0' && time.data[i] <= '9' && unit > 1; i++) {
-        unit /= 10;
-    }
-    return unit - 1;
-}
-
 /* A whole number since the epoch tells its unit by its size: what is seconds now has 10 digits,
  * milliseconds 13, microseconds 16, nanoseconds 19. */
 static bool read_epoch(uint64_t number, int64_t *time_us, int64_t *precision_us)
@@ -242,7 +230,7 @@ static int64_t read_time(struct parser *parser, struct text text, int64_t *preci
         return 0;
     }
     if (!field_u64(text, &number)) {
-        *precision_us = precision_of(text);
+        *precision_us = civil_precision(text);
     }
     return time_us;
 }

@@ -185,14 +185,28 @@ bool civil_parse(struct civil *civil, struct text time, int64_t *time_us)
     return true;
 }
 
+int64_t civil_precision(struct text time)
+{
+    int64_t unit = US_PER_S;
+    size_t at = 0;
+    while (at < time.len && time.data[at] != '.' && time.data[at] != ',') {
+        at++;
+    }
+    for (at++; at < time.len && is_digit(time.data[at]) && unit > 1; at++) {
+        unit /= 10;
+    }
+    return unit - 1;
+}
+
 /* RFC 3339 or epoch seconds. */
-static int64_t peel_exact_time(struct scan *scan, struct civil *civil)
+static int64_t peel_exact_time(struct scan *scan, struct civil *civil, int64_t *precision_us)
 {
     struct text time = word(scan);
     int64_t time_us;
     if (!civil_parse(civil, time, &time_us)) {
         return 0;
     }
+    *precision_us = civil_precision(time);
     scan->at += time.len;
     return time_us;
 }
@@ -261,10 +275,11 @@ bool syslog_peel(struct text line, struct civil *civil, int64_t near_us, struct 
     *head = (struct syslog_head){.message = line};
     peel_priority(&scan);
     if (scan.at < scan.end && is_digit(*scan.at)) {
-        head->time_us = peel_exact_time(&scan, civil);
+        head->time_us = peel_exact_time(&scan, civil, &head->precision_us);
         head->exact = head->time_us != 0;
     } else {
         head->time_us = peel_bsd_time(&scan, civil, near_us);
+        head->precision_us = head->time_us != 0 ? US_PER_S - 1 : 0;
     }
     if (head->time_us != 0) {
         peel_host(&scan, head);

@@ -30,9 +30,14 @@ int64_t civil_to_us(struct civil *civil, int year, int month, int day, int hour,
  * TIME_MIN_US..TIME_MAX_US. */
 bool civil_parse(struct civil *civil, struct text time, int64_t *time_us);
 
+/* What a time of that text leaves open, in microseconds: 999999 without a fraction, nothing from
+ * six digits on. */
+int64_t civil_precision(struct text time);
+
 struct syslog_head {
-    int64_t time_us; /* 0 if the line carries none */
-    bool exact;      /* the time has its year; to the second only otherwise (RFC 3164) */
+    int64_t time_us;      /* 0 if the line carries none */
+    bool exact;           /* the time has its year; to the second only otherwise (RFC 3164) */
+    int64_t precision_us; /* what it leaves open: 999999 where it is to the second */
     struct text host;
     struct text message; /* what follows */
 };

@@ -176,6 +176,34 @@ static void the_zone_of_the_process_counts_where_the_line_has_none(void **state)
     in_zone("UTC0");
 }
 
+static void what_a_clock_leaves_open_is_known(void **state)
+{
+    static const struct {
+        const char *line;
+        int64_t precision_us;
+    } CASES[] = {
+        {"Sep 25 03:36:35 host kernel: text", 999999},
+        {"2026-03-12T14:10:18Z host", 999999},
+        {"2026-03-12T14:10:18+02:00 host", 999999},
+        {"2026-03-12T14:10:18.5Z host", 99999},
+        {"2026-03-12T14:10:18,023-08:00 host", 999},
+        {"2026-03-12T14:10:18.023805-08:00 host", 0},
+        {"2026-03-12T14:10:18.023805123Z host", 0},
+        {"1773324618 host", 999999},
+        {"1773324618.25 host", 9999},
+        {"[ 12.5] text", 0},
+    };
+    struct civil civil = {0};
+    (void)state;
+    in_zone("UTC0");
+    for (size_t i = 0; i < sizeof(CASES) / sizeof(CASES[0]); i++) {
+        struct syslog_head head;
+        syslog_peel((struct text){CASES[i].line, strlen(CASES[i].line)}, &civil,
+                    us("2026-06-01T00:00:00Z"), &head);
+        assert_int_equal(head.precision_us, CASES[i].precision_us);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -183,6 +211,7 @@ int main(void)
         cmocka_unit_test(a_time_without_a_year_gets_the_nearest_before),
         cmocka_unit_test(what_is_remembered_does_not_carry_a_year_along),
         cmocka_unit_test(the_zone_of_the_process_counts_where_the_line_has_none),
+        cmocka_unit_test(what_a_clock_leaves_open_is_known),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
