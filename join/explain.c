@@ -224,11 +224,11 @@ static void explain_left_out(struct sink *sink, struct buf *out, const struct fl
 {
     static const char *const WORDS[SKIP_COUNT] = {
         [SKIP_NOT_A_FLOW] = "another event of the same stream",
-        [SKIP_L7] = "a request within a connection",
+        [SKIP_L7] = "a request within a connection, or an answer of no resolver",
         [SKIP_DNS] = "a DNS response, which is for the index",
         [SKIP_REPLY] = "the way back of a connection",
         [SKIP_INGRESS] = "the destination's copy of a connection",
-        [SKIP_REPEAT] = "the same addresses, ports and protocol within 5 s",
+        [SKIP_REPEAT] = "a connection that had a record, within 5 s or as its update",
     };
     if (is_asked_for(sink, record)) {
         buf_printf(out, "record %" PRIu64 " is left out (%s): %s\n", record->number,
