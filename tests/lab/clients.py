@@ -146,7 +146,7 @@ def expired_reuse(script, turn):
     """An address moves on to another name after the answer has run out: first unasked, then asked."""
     address, old, new = world.pair(turn)
     script.say("get", old)
-    script.sleep(4.6, 5.2)
+    script.sleep(6.4, 6.9)      # TTL, grace and a clock that is 1.5 s behind
     script.say("to", address, new)
     script.sleep(2.4, 2.8)      # longer than the skew: else the next answer may speak for this one
     script.say("get", new)

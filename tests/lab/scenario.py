@@ -219,10 +219,10 @@ class Run:
         results = {}
         for form in self.forms():
             records = self._join(form, self._shifted(form), self.server())
-            results[form] = score.Score(truths, self.trouble, self.begin).add_all(records)
+            results[form] = score.Score(truths, self.trouble, self.begin).add_all(records, self.end)
         if self.early:
             results["early"] = score.Score(truths, self.trouble, self.begin,
-                                           early=True).add_all(self.early)
+                                           early=True).add_all(self.early, self.end)
         for result in results.values():
             result.explain(self.service)
         return {"title": self.trouble.title, "kind": self.kind, "seed": self.seed,

@@ -11,7 +11,6 @@ import datetime
 import net
 import params
 
-EDGE = params.EDGE_S
 FAULTS_SHOWN = 4
 BARS = {"a": "every `resolved` flow has the true name among its candidates",
         "b": "of the flows whose name was asked here, 95 % are `resolved`",
@@ -39,13 +38,18 @@ class Flow:
         self.candidates = attribution.get("candidates", [])
         self.label = self.verdict + ("/" + self.reason if self.verdict == "blind" else "")
         self.names = [candidate["name"] for candidate in self.candidates]
-        self.allowed, self.asked, self.counts_for_b = set(), False, False
+        self.allowed, self.asked, self.misled, self.counts_for_b = set(), False, False, False
 
 
 class Score:
     def __init__(self, truth, trouble, begin, owners=False, early=False):
         self.truth, self.trouble, self.begin = truth, trouble, begin
         self.owners, self.early = owners, early
+        # Nearer to a border than this either side is true: see params.py, and clocks that differ.
+        self.edge = params.EDGE_S + abs(trouble.shift_s)
+        self.ttls = collections.defaultdict(list)
+        for answer in truth.every_answer():
+            self.ttls[answer.name].append(answer.ttl)
         self.flows, self.faults, self.unmatched = [], [], []
 
     # --- what may be said -----------------------------------------------------------------------
@@ -70,39 +74,38 @@ class Score:
     def _answers(self, flow):
         """(its own, others') tapped answers with the destination, up to the skew after it."""
         own, others = [], []
-        for answer in self.truth.answers_with(flow.destination, self._lower(flow) - EDGE,
-                                              flow.time + params.SKEW_S + EDGE):
+        for answer in self.truth.answers_with(flow.destination, self._lower(flow) - self.edge,
+                                              flow.time + params.SKEW_S + self.edge):
             if answer.tapped:
                 (own if self._mine(flow, answer) else others).append(answer)
         # Others' count over the whole horizon, however young this client is.
         for answer in self.truth.answers_with(flow.destination, flow.time - params.HORIZON_S,
-                                              self._lower(flow) - EDGE):
+                                              self._lower(flow) - self.edge):
             if answer.tapped and not self._mine(flow, answer):
                 others.append(answer)
         return own, others
 
-    def _life(self, answers, answer):
-        """(surely, perhaps) live until: the cache hands out what is left of a TTL, and the index
-        knows the latest one of a run."""
-        longest = max(other.ttl for other in answers if other.name == answer.name)
-        return (answer.time + answer.ttl + params.GRACE_S - EDGE,
-                answer.time + longest + params.GRACE_S + EDGE)
+    def _life(self, answer):
+        """(surely, perhaps) live until. The cache hands out what is left of a TTL; the index keeps
+        one TTL for a run of answers, which is enough for a grace as long as its own of 60 s."""
+        ttls = self.ttls[answer.name]
+        return (answer.time + min(ttls) + params.GRACE_S - self.edge,
+                answer.time + max(ttls) + params.GRACE_S + self.edge)
 
-    def _named(self, flow, answers):
+    def _named(self, flow, answers, others):
         """What these answers of its own let one say."""
         before = [answer for answer in answers if answer.time <= flow.time]
         allowed = set()
         for answer in before:
-            sure, perhaps = self._life(answers, answer)
+            sure, perhaps = self._life(answer)
             if sure >= flow.time:
                 return {"resolved"}
-            allowed.add("resolved" if perhaps >= flow.time else "stale")
+            allowed |= {"resolved", "stale"} if perhaps >= flow.time else {"stale"}
         if len(before) < len(answers):
             allowed.add("resolved")                     # "late"
-        if not any(answer.time > self._lower(flow) + EDGE for answer in answers):
-            allowed |= self._nameless(flow)             # at the horizon
-        if min(answer.time for answer in answers) > flow.time + params.SKEW_S - EDGE:
-            allowed |= self._nameless(flow)
+        if not any(answer.time > self._lower(flow) + self.edge for answer in answers) or min(
+                answer.time for answer in answers) > flow.time + params.SKEW_S - self.edge:
+            allowed |= self._unnamed(flow, others)      # at the border of what counts
         return allowed
 
     def _nameless(self, flow):
@@ -110,13 +113,13 @@ class Score:
         if flow.destination.startswith("10."):
             return {"internal"} if self.owners else {"blind/not-external"}
         allowed = set()
-        if touches(self.trouble.doubtful, lower - EDGE, flow.time + EDGE):
+        if touches(self.trouble.doubtful, lower - self.edge, flow.time + self.edge):
             allowed.add("blind/gap")
-        if not touches(self.trouble.lost, lower + EDGE, flow.time - EDGE):
+        if not touches(self.trouble.lost, lower + self.edge, flow.time - self.edge):
             clients = self._clients(flow)
-            surely = any(self.truth.was_asking(client, lower + EDGE, flow.time - EDGE)
+            surely = any(self.truth.was_asking(client, lower + self.edge, flow.time - self.edge)
                          for client in clients)
-            perhaps = any(self.truth.was_asking(client, lower - EDGE, flow.time + EDGE)
+            perhaps = any(self.truth.was_asking(client, lower - self.edge, flow.time + self.edge)
                           for client in clients)
             if perhaps:
                 allowed.add("ip-only")
@@ -127,8 +130,8 @@ class Score:
     def _unnamed(self, flow, others):
         allowed = set()
         seen = [answer for answer in others if not self._hidden(answer, self.trouble.doubtful)]
-        inner = [answer for answer in seen if answer.time <= flow.time + params.SKEW_S - EDGE
-                 and answer.time >= flow.time - params.HORIZON_S + EDGE]
+        inner = [answer for answer in seen if answer.time <= flow.time + params.SKEW_S - self.edge
+                 and answer.time >= flow.time - params.HORIZON_S + self.edge]
         if not inner:
             allowed |= self._nameless(flow)
         if any(not self._hidden(answer, self.trouble.lost) for answer in others):
@@ -139,19 +142,25 @@ class Score:
         own, others = self._answers(flow)
         sure = [answer for answer in own if not self._hidden(answer, self.trouble.doubtful)]
         perhaps = [answer for answer in own if not self._hidden(answer, self.trouble.lost)]
-        flow.allowed = self._named(flow, sure) if sure else self._unnamed(flow, others)
+        flow.allowed = self._named(flow, sure, others) if sure else self._unnamed(flow, others)
         if len(perhaps) > len(sure):
-            flow.allowed |= self._named(flow, perhaps)
+            flow.allowed |= self._named(flow, perhaps, others)
         if self.owners and flow.destination.startswith("10."):
             flow.allowed = {"internal"}
         meant = [answer for answer in own if self._means(answer, flow.sni)
-                 and answer.time <= flow.time + EDGE]
+                 and answer.time <= flow.time + self.edge]
         flow.asked = bool(meant)
-        flow.misled = bool(meant) and not any(answer in sure for answer in meant)
-        flow.counts_for_b = any(answer in sure and self._life(own, answer)[0] >= flow.time
+        # The true name was answered by a replica, and whither could not see it.
+        flow.misled = not any(answer in sure for answer in meant) and any(
+            answer.replica in net.DNS_IPS and self._means(answer, flow.sni)
+            for answer in self.truth.answers_with(flow.destination, self._lower(flow), flow.time)
+            if self._mine(flow, answer))
+        flow.counts_for_b = not self.early and any(answer in sure and self._life(answer)[0] >= flow.time
                                 for answer in meant) and "resolved" in flow.allowed
         if self.early:
             flow.allowed |= {"blind/unsettled", "shared", "stale"}
+            if flow.record["attribution"]["coverage"] == "assumed":
+                flow.allowed.add("blind/never-asked")       # before the first frame of all
         return own, others
 
     @staticmethod
@@ -172,7 +181,7 @@ class Score:
             if not real:
                 return "nobody was answered %s with it" % candidate["asked"]
             alive = [answer for answer in real if answer.time > flow.time
-                     or self._life(real, answer)[1] >= flow.time]
+                     or self._life(answer)[1] >= flow.time]
             if candidate["live"] and flow.verdict == "resolved" and not alive:
                 return "%s had run out" % candidate["asked"]
         return None
@@ -192,16 +201,18 @@ class Score:
         why = "true were: " + ", ".join(sorted(flow.allowed))
         return ("d" if flow.verdict in ("resolved", "stale", "ip-only") else "c"), why
 
-    def add_all(self, records):
+    def add_all(self, records, until):
         for record in records:
-            self._add(record)
+            self._add(record, until)
         return self
 
-    def _add(self, record):
+    def _add(self, record, until):
         source, destination = record.get("source", {}), record.get("destination", {})
         if destination.get("port") != 443 or "ip" not in source or "ip" not in destination:
             return
         time_s = seconds_of(record["@timestamp"]) - self.trouble.shift_s
+        if time_s > until:
+            return
         server = net.SHOP_POD if destination["ip"] == net.SHOP_SERVICE else destination["ip"]
         sni = self.truth.sni((source["ip"], source["port"], server, 443), time_s)
         instance = self.truth.instance(source["ip"], time_s)
@@ -260,5 +271,7 @@ class Score:
                 "total": self._row(self.flows), "unmatched": self.unmatched,
                 "asked": asked, "asked_resolved": good, "rate_b": rate,
                 "literal": len(literal),
+                "misled": sum(flow.misled and flow.verdict == "resolved"
+                              and flow.sni not in flow.names for flow in self.flows),
                 "literal_resolved": sum(flow.verdict == "resolved" for flow in literal),
                 "faults": dict(faults), "explained": self.explained}

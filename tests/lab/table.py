@@ -42,10 +42,10 @@ def show(summary, seconds):
             print(line(name, one["rows"][name]))
         print(line("all", one["total"]))
         print("  asked here, still live: %d of %d resolved (%s); asked here at all: %d of %d; "
-              "without a truth: %d" % (
+              "misled by what was hidden: %d; without a truth: %d" % (
                   one["asked_resolved"], one["asked"],
                   percent(one["asked_resolved"], one["asked"]).strip(), one["literal_resolved"],
-                  one["literal"], len(one["unmatched"])))
+                  one["literal"], one["misled"], len(one["unmatched"])))
         for bar in sorted(failed(one)):
             print("  FAIL  (%s) %s: %s" % (bar, score.BARS[bar], one["faults"].get(bar, "")))
         for fault in one["explained"]:

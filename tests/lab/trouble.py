@@ -149,14 +149,14 @@ class CollectorRestart(Trouble):
 
     def run(self, run, seconds):
         time.sleep(seconds * 0.4)
-        begin = time.time()
         if self.hard:
             run.service.kill()
         else:
             run.service.stop()
+        begin = time.time()
         time.sleep(2.0)
-        run.service.start()
         self.blind(begin, time.time())
+        run.service.start()
 
 
 class DnsRestart(Trouble):

@@ -134,6 +134,10 @@ class Truth:
                 return instance
         return None
 
+    def every_answer(self):
+        for answers in self.answers.values():
+            yield from answers
+
     def answers_with(self, address, from_s, to_s):
         """Answers that held the address, in order of time."""
         answers = self.answers.get(address, [])
