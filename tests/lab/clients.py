@@ -216,9 +216,12 @@ def expired(seed, seconds, last, first_pair):
     return Pod(EXPIRED, script.text(), last)
 
 
-def reused_pod(seed, seconds, last, first_pair, pause=(0.3, 0.8)):
+def reused_pod(seed, seconds, last, first_pair, pause=(1.1, 1.4)):
     """A line of pods on one address. Every other one connects, without a question, to an address
-    that the one before it was given under another name."""
+    that the one before it was given under another name.
+
+    The API dates a pod's beginning to the second, so nobody can tell apart what happened within one:
+    a pod asks for the last time so long before its end (`pause`)."""
     rng, ms, first, before, turn = random.Random(seed), 0, None, None, 0
     while ms < seconds * 1000:
         script = Script(rng.random())

@@ -16,7 +16,7 @@ import subprocess
 POD_NET, POD_NET6 = "10.244.0.", "2001:db8:244::"
 DNS_IPS = {"dns1": "10.244.1.2", "dns2": "10.244.1.6"}
 DNS_SERVICE, SHOP_SERVICE, SHOP_POD = "10.96.0.10", "10.96.0.50", "10.244.2.2"
-NODE_IP = "10.244.0.1"
+GATEWAY, NODE_IP = "10.244.0.1", "192.0.2.1"
 WORLD_PREFIXES = ("198.51.100.0/24", "203.0.113.0/24", "2001:db8:1::/64")
 
 SYSCTLS = ("net.ipv4.ip_forward=1", "net.ipv6.conf.all.forwarding=1",
@@ -87,19 +87,19 @@ class Net:
     @staticmethod
     def _router():
         run(*inside("rtr", "sysctl", "-q", "-w", *SYSCTLS))
-        ip("rtr", "link add cni0 type bridge", "addr add %s/24 dev cni0" % NODE_IP,
+        ip("rtr", "link add cni0 type bridge", "addr add %s/24 dev cni0" % GATEWAY,
            "addr add %s1/64 dev cni0 nodad" % POD_NET6, "link set cni0 up")
 
     @staticmethod
     def _world():
         ip("rtr", "link add world type veth peer name eth0 netns world",
-           "addr add 192.0.2.1/30 dev world", "addr add 2001:db8:ffff::1/64 dev world nodad",
+           "addr add %s/30 dev world" % NODE_IP, "addr add 2001:db8:ffff::1/64 dev world nodad",
            "link set world up")
         routes = []
         for prefix in WORLD_PREFIXES:
             routes.append("route add local %s dev lo" % prefix)
         ip("world", "addr add 192.0.2.2/30 dev eth0", "addr add 2001:db8:ffff::2/64 dev eth0 nodad",
-           "link set eth0 up", "route add default via 192.0.2.1",
+           "link set eth0 up", "route add default via %s" % NODE_IP,
            "route add default via 2001:db8:ffff::1", *routes)
         ip("rtr", *["route add %s via %s" % (prefix, "2001:db8:ffff::2" if ":" in prefix
                                              else "192.0.2.2") for prefix in WORLD_PREFIXES])
@@ -126,7 +126,7 @@ class Net:
         ip("rtr", "link add cali-%s type veth peer name eth0 netns %s" % (name, name),
            "link set cali-%s master cni0 up" % name)
         lines = ["addr add %s%d/24 dev eth0" % (POD_NET, last), "link set eth0 up",
-                 "route add default via %s" % NODE_IP]
+                 "route add default via %s" % GATEWAY]
         if dual:
             lines += ["addr add %s%d/64 dev eth0 nodad" % (POD_NET6, last),
                       "route add default via %s1" % POD_NET6]

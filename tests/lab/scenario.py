@@ -17,6 +17,7 @@ from support import whither  # noqa: E402
 import clients  # noqa: E402
 import dns  # noqa: E402
 import flows  # noqa: E402
+import kube  # noqa: E402
 import net  # noqa: E402
 import params  # noqa: E402
 import sandbox  # noqa: E402
@@ -75,6 +76,11 @@ class Run:
         self.lab.write("other-resolv.conf", dns.OTHER_RESOLV)
         self._sniff()
         self.flows = flows.Flows(self.lab)
+        self.kube = kube.Watch(self.lab.path("owners.json"))
+        self.kube.pod_began("shop", [net.SHOP_POD], time.time(), labels={"app": "shop"})
+        for name in self.net.dns:
+            self.kube.pod_began("coredns-" + name, [net.DNS_IPS[name]], time.time(), "kube-system",
+                                {"k8s-app": "kube-dns"})
         options = params.FLAGS + list(self.trouble.options)
         self.service = whither.Service(self.lab, options=options)
         self._dns()
@@ -121,6 +127,7 @@ class Run:
                 addresses.append(net.POD_NET6 + str(pod.last))
             instance = truth.Instance(pod, begin, float("inf"), addresses)
             self.instances.append(instance)
+            self.kube.pod_began(pod.name, addresses, begin)
             script = self.lab.write("script-" + pod.name, pod.script)
             with open(script, "rb") as file:
                 process = self.lab.start(pod.name, self._command(pod), stdin=file)
@@ -128,6 +135,7 @@ class Run:
             if pod.successor is not None:
                 self.net.delete_pod(pod.name)
                 instance.to_s = time.time()
+                self.kube.pod_ended(pod.name, instance.to_s)
             pod = pod.successor
 
     def _heartbeat(self):
@@ -135,8 +143,9 @@ class Run:
         pod = clients.Pod("heartbeat", "", 210)
         pod.name = "heartbeat"
         self.net.add_pod(pod.name, pod.last)
-        self.instances.append(truth.Instance(pod, time.time(), float("inf"),
-                                             [net.POD_NET + str(pod.last)]))
+        begin, addresses = time.time(), [net.POD_NET + str(pod.last)]
+        self.instances.append(truth.Instance(pod, begin, float("inf"), addresses))
+        self.kube.pod_began(pod.name, addresses, begin)
         self.lab.write("script-heartbeat", "get api.example.com\nsleep 400\n" * 1000)
         with open(self.lab.path("script-heartbeat"), "rb") as file:
             self.lab.start("heartbeat", net.inside("heartbeat", self.workloads["glibc"]),
@@ -174,6 +183,8 @@ class Run:
         argv = [whither.binary(), "join", source, "--to", "ecs"] + answers + params.FLAGS
         if form != "conntrack":
             argv += ["--from", form]
+        if self.owners:
+            argv += ["--owners", self.kube.path]
         done = self.lab.run(argv, timeout=120)
         if done.returncode not in (0, 3):
             raise RuntimeError("whither join: %s" % done.stderr)
@@ -219,10 +230,10 @@ class Run:
         results = {}
         for form in self.forms():
             records = self._join(form, self._shifted(form), self.server())
-            results[form] = score.Score(truths, self.trouble, self.begin).add_all(records, self.end)
+            results[form] = score.Score(truths, self.trouble, self.begin, self.owners).add_all(records, self.end)
         if self.early:
             results["early"] = score.Score(truths, self.trouble, self.begin,
-                                           early=True).add_all(self.early, self.end)
+                                           self.owners, early=True).add_all(self.early, self.end)
         for result in results.values():
             result.explain(self.service)
         return {"title": self.trouble.title, "kind": self.kind, "seed": self.seed,

@@ -62,6 +62,13 @@ class Score:
         lower = flow.time - params.HORIZON_S
         return max(lower, flow.instance.from_s) if self.owners else lower
 
+    def _lower_edges(self, flow):
+        """The earliest and the latest time that may be taken for that: the API dates a pod's
+        beginning to the second."""
+        lower = self._lower(flow)
+        dated = self.owners and lower > flow.time - params.HORIZON_S
+        return lower - self.edge - (1.0 if dated else 0.0), lower + self.edge
+
     def _mine(self, flow, answer):
         if answer.client not in self._clients(flow):
             return False
@@ -109,17 +116,17 @@ class Score:
         return allowed
 
     def _nameless(self, flow):
-        lower = self._lower(flow)
+        early, late = self._lower_edges(flow)
         if flow.destination.startswith("10."):
             return {"internal"} if self.owners else {"blind/not-external"}
         allowed = set()
-        if touches(self.trouble.doubtful, lower - self.edge, flow.time + self.edge):
+        if touches(self.trouble.doubtful, early, flow.time + self.edge):
             allowed.add("blind/gap")
-        if not touches(self.trouble.lost, lower + self.edge, flow.time - self.edge):
+        if not touches(self.trouble.lost, late, flow.time - self.edge):
             clients = self._clients(flow)
-            surely = any(self.truth.was_asking(client, lower + self.edge, flow.time - self.edge)
+            surely = any(self.truth.was_asking(client, late, flow.time - self.edge)
                          for client in clients)
-            perhaps = any(self.truth.was_asking(client, lower - self.edge, flow.time + self.edge)
+            perhaps = any(self.truth.was_asking(client, early, flow.time + self.edge)
                           for client in clients)
             if perhaps:
                 allowed.add("ip-only")

@@ -194,19 +194,19 @@ class Skew(Trouble):
 
 
 class LostFrames(Trouble):
-    """Frames vanish for three seconds, then the connection is cut: what a network does."""
+    """Frames of one replica vanish for three seconds, then its connection is cut: what a network does.
+    The other replica goes on, so that somebody is heard all the time."""
     title, proxied = "frames lost, then cut", True
 
     def run(self, run, seconds):
         time.sleep(seconds * 0.4)
+        proxy = run.proxies["dns1"]
+        proxy.drop_share = 1.0
         begin = time.time()
-        for proxy in run.proxies.values():
-            proxy.drop_share = 1.0
         time.sleep(3.0)
-        for proxy in run.proxies.values():
-            proxy.drop_share = 0.0
-            proxy.cut()
-        self.blind(begin, time.time())
+        self.blind(begin, time.time(), ("dns1",))
+        proxy.drop_share = 0.0
+        proxy.cut()
 
 
 class Untapped(Trouble):
