@@ -58,8 +58,8 @@ class Flows:
         config = lab.write("ulogd.conf", ULOGD % {"folder": lab.folder, "plugins": find_plugins()})
         lab.start("ulogd", net.inside("rtr", "ulogd", "-c", config))
         with open(self.paths["conntrack"], "wb") as out:
-            lab.start("conntrack", net.inside("rtr", "conntrack", "-E", "-o", "timestamp", "-e",
-                                              "NEW,DESTROY", "-b", "8388608"), stdout=out)
+            lab.start("conntrack", net.inside("rtr", "conntrack", "-E", "-o", "timestamp", "-e", "NEW",
+                                              "-b", "8388608"), stdout=out)
 
 
 def shift(form, line, seconds):

@@ -183,15 +183,19 @@ class Run:
         argv = [whither.binary(), "join", source, "--to", "ecs"] + answers + params.FLAGS
         if form != "conntrack":
             argv += ["--from", form]
-        if self.owners:
-            argv += ["--owners", self.kube.path]
         done = self.lab.run(argv, timeout=120)
         if done.returncode not in (0, 3):
             raise RuntimeError("whither join: %s" % done.stderr)
         return [json.loads(line) for line in done.stdout.splitlines()]
 
     def server(self):
+        """What a running service knows so far; of owners it knows what its own files said."""
         return ["--server", "http://127.0.0.1:%d" % self.service.http_port]
+
+    def index(self):
+        """The index on disk, and whose the addresses were."""
+        owners = ["--owners", self.kube.path] if self.owners else []
+        return ["--data", self.service.data] + owners
 
     def _shifted(self, form):
         """The flow log as its host's clock would have stamped it."""
@@ -229,13 +233,13 @@ class Run:
         self.trouble.nothing_before(min(self._stream_starts(), default=self.begin))
         results = {}
         for form in self.forms():
-            records = self._join(form, self._shifted(form), self.server())
+            records = self._join(form, self._shifted(form), self.index())
             results[form] = score.Score(truths, self.trouble, self.begin, self.owners).add_all(records, self.end)
         if self.early:
-            results["early"] = score.Score(truths, self.trouble, self.begin,
-                                           self.owners, early=True).add_all(self.early, self.end)
+            results["early"] = score.Score(truths, self.trouble, self.begin, False, early=True).add_all(self.early, self.end)
         for result in results.values():
-            result.explain(self.service)
+            result.explain(self.lab, [whither.binary(), "lookup", "--output", "text"]
+                           + (self.server() if result.early else self.index()) + params.FLAGS)
         return {"title": self.trouble.title, "kind": self.kind, "seed": self.seed,
                 "scores": {form: result.summary() for form, result in results.items()}}
 

@@ -70,26 +70,26 @@ class Score:
         return lower - self.edge - (1.0 if dated else 0.0), lower + self.edge
 
     def _mine(self, flow, answer):
-        if answer.client not in self._clients(flow):
-            return False
-        return not self.owners or answer.time >= flow.instance.from_s
+        return answer.client in self._clients(flow) and (
+            not self.owners or answer.time >= flow.instance.from_s)
 
     def _hidden(self, answer, spans):
         return any(begin <= answer.time <= end and answer.replica in replicas
                    for begin, end, replicas in spans)
 
     def _answers(self, flow):
-        """(its own, others') tapped answers with the destination, up to the skew after it."""
+        """(its own, others') tapped answers with the destination, up to the skew after it. Others'
+        count over the whole horizon, however young this client is."""
         own, others = [], []
-        for answer in self.truth.answers_with(flow.destination, self._lower(flow) - self.edge,
-                                              flow.time + params.SKEW_S + self.edge):
-            if answer.tapped:
-                (own if self._mine(flow, answer) else others).append(answer)
-        # Others' count over the whole horizon, however young this client is.
-        for answer in self.truth.answers_with(flow.destination, flow.time - params.HORIZON_S,
-                                              self._lower(flow) - self.edge):
-            if answer.tapped and not self._mine(flow, answer):
-                others.append(answer)
+        destinations = [flow.destination]
+        if flow.destination == net.SHOP_POD and self.owners:
+            destinations.append(net.SHOP_SERVICE)       # DNS names the service, the packet the pod
+        for destination in destinations:
+            for answer in self.truth.answers_with(
+                    destination, flow.time - params.HORIZON_S - self.edge,
+                    flow.time + params.SKEW_S + self.edge):
+                if answer.tapped:
+                    (own if self._mine(flow, answer) else others).append(answer)
         return own, others
 
     def _life(self, answer):
@@ -126,7 +126,8 @@ class Score:
             clients = self._clients(flow)
             surely = any(self.truth.was_asking(client, late, flow.time - self.edge)
                          for client in clients)
-            perhaps = any(self.truth.was_asking(client, early, flow.time + self.edge)
+            perhaps = any(self.truth.was_asking(client, early,
+                                                flow.time + params.SKEW_S + self.edge)
                           for client in clients)
             if perhaps:
                 allowed.add("ip-only")
@@ -138,7 +139,8 @@ class Score:
         allowed = set()
         seen = [answer for answer in others if not self._hidden(answer, self.trouble.doubtful)]
         inner = [answer for answer in seen if answer.time <= flow.time + params.SKEW_S - self.edge
-                 and answer.time >= flow.time - params.HORIZON_S + self.edge]
+                 and answer.time >= flow.time - params.HORIZON_S + self.edge
+                 and answer.client not in self._clients(flow)]      # whose address it was before
         if not inner:
             allowed |= self._nameless(flow)
         if any(not self._hidden(answer, self.trouble.lost) for answer in others):
@@ -235,7 +237,7 @@ class Score:
 
     # --- what is printed ------------------------------------------------------------------------
 
-    def explain(self, service):
+    def explain(self, lab, lookup):
         """Adds whither's own reasoning to the first faults of each bar."""
         self.explained, shown = [], collections.Counter()
         missed = [("b", "asked here and live", flow) for flow in self.flows
@@ -243,10 +245,8 @@ class Score:
         for bar, why, flow in self.faults + (missed if self._rate_b()[2] < BAR_B else []):
             shown[bar] += 1
             if shown[bar] <= FAULTS_SHOWN:
-                said = service.run("lookup", flow.source, flow.destination, "--at",
-                                   flow.record["@timestamp"], "--output", "text", "--server",
-                                   "http://127.0.0.1:%d" % service.http_port,
-                                   *params.FLAGS).stdout
+                said = lab.run(lookup + [flow.source, flow.destination, "--at",
+                                         flow.record["@timestamp"]]).stdout
                 self.explained.append({
                     "bar": bar, "why": why, "behaviour": flow.instance.behaviour,
                     "at_s": round(flow.time - self.begin, 3), "sni": flow.sni,
