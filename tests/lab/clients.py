@@ -31,7 +31,7 @@ class Script:
         self.ms += 5
 
     def sleep(self, least, most=None):
-        ms = int(self.random.uniform(least, most or least) * 1000)
+        ms = int(self.random.uniform(least, least if most is None else most) * 1000)
         self.lines.append("sleep %d" % ms)
         self.ms += ms
 
@@ -216,25 +216,29 @@ def expired(seed, seconds, last, first_pair):
     return Pod(EXPIRED, script.text(), last)
 
 
-def reused_pod(seed, seconds, last, first_pair, pause=(1.1, 1.4)):
+def reused_pod(seed, seconds, last, first_pair, margin):
     """A line of pods on one address. Every other one connects, without a question, to an address
     that the one before it was given under another name.
 
     The API dates a pod's beginning to the second, so nobody can tell apart what happened within one:
-    a pod asks for the last time so long before its end (`pause`)."""
+    a pod asks for the last time a little longer than that before its end. Nor can anybody where a
+    clock is wrong by more than an address rests between two owners: `margin` seconds at both ends of
+    each life keep that apart."""
     rng, ms, first, before, turn = random.Random(seed), 0, None, None, 0
     while ms < seconds * 1000:
         script = Script(rng.random())
         address, old, new = world.pair(first_pair + turn // 2 % 6)
+        script.sleep(margin)
         if turn % 2 == 0:
             script.sleep(0.8, 1.5)
             script.say("get", old)
-            script.sleep(*pause)
+            script.sleep(1.1, 1.4)
         else:
             script.say("to", address, new)
             script.sleep(0.8, 1.6)
             script.say("get", world.plain(turn))
             script.sleep(1.0, 2.0)
+        script.sleep(margin)
         pod = Pod(REUSED, script.text(), last, libc=rng.choice(["glibc", "musl"]))
         ms += script.ms + 400
         if before is None:
@@ -245,7 +249,7 @@ def reused_pod(seed, seconds, last, first_pair, pause=(1.1, 1.4)):
     return first
 
 
-def everyone(seed, seconds, owners):
+def everyone(seed, seconds, owners, margin):
     """The pods of a run, named and numbered. Addresses change hands where owners are known."""
     pods, last = [], 11
     for behaviour in REPEATED:
@@ -257,7 +261,7 @@ def everyone(seed, seconds, owners):
         pods.append(expired("%s/expired/%d" % (seed, i), seconds, last + 1 + i, i))
         if owners:
             pods.append(reused_pod("%s/reused/%d" % (seed, i), seconds, last + 3 + i,
-                                   EXPIRED_PAIRS + 6 * i))
+                                   EXPIRED_PAIRS + 6 * i, margin))
     for i, pod in enumerate(pods):
         pod.name, generation = "p%d" % i, 1
         successor = pod.successor

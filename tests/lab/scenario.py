@@ -154,7 +154,8 @@ class Run:
     def play(self):
         self.begin = time.time()
         self._heartbeat()
-        for pod in clients.everyone(self.seed, self.seconds, self.owners):
+        margin = abs(self.trouble.shift_s)
+        for pod in clients.everyone(self.seed, self.seconds, self.owners, margin):
             thread = threading.Thread(target=self._live, args=(pod,), daemon=True)
             thread.start()
             self.threads.append(thread)

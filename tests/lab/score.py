@@ -168,6 +168,8 @@ class Score:
                                 for answer in meant) and "resolved" in flow.allowed
         if self.early:
             flow.allowed |= {"blind/unsettled", "shared", "stale"}
+            if flow.destination.startswith("10."):
+                flow.allowed.add("blind/not-external")
             if flow.record["attribution"]["coverage"] == "assumed":
                 flow.allowed.add("blind/never-asked")       # before the first frame of all
         return own, others
