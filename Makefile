@@ -52,7 +52,7 @@ FUZZERS := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 REPLAYS := $(FUZZERS:%=$(BUILD)/fuzz/replay_%)
 BENCHES := $(patsubst tests/bench/%.c,$(BUILD)/bench/%,$(wildcard tests/bench/*.c))
 
-.PHONY: all run test check bench fuzz fuzz-build deps install format format-check help clean units
+.PHONY: all run test check lab bench fuzz fuzz-build deps install format format-check help clean units
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -116,6 +116,12 @@ test:
 	$(Q)$(MAKE) --no-print-directory $(JOBS) all units
 	$(Q)BUILD=$(BUILD) tests/test.sh $(UNITS)
 
+# lab: real resolvers, a real kernel and the truth beside the names; about ten minutes.
+lab:
+	$(Q)deploy/setup.sh lab
+	$(Q)$(MAKE) --no-print-directory $(JOBS) all
+	$(Q)BUILD=$(BUILD) python3 tests/lab/run.py
+
 bench:
 	$(Q)deploy/setup.sh bench
 	$(Q)$(MAKE) --no-print-directory $(JOBS) all $(BENCHES)
@@ -143,7 +149,7 @@ install: all
 	  > $(DESTDIR)$(PREFIX)/lib/systemd/system/whither.service
 	install -m 644 deploy/systemd/whither.socket $(DESTDIR)$(PREFIX)/lib/systemd/system/whither.socket
 
-FORMATTED = $(wildcard $(addsuffix /*.[ch],$(LAYERS)) $(addsuffix /*.cc,$(LAYERS)) tests/unit/*/*.[ch] tests/fuzz/*.[ch] tests/bench/*.[ch] tests/support/*.[ch])
+FORMATTED = $(wildcard $(addsuffix /*.[ch],$(LAYERS)) $(addsuffix /*.cc,$(LAYERS)) tests/unit/*/*.[ch] tests/fuzz/*.[ch] tests/bench/*.[ch] tests/lab/*.[ch] tests/support/*.[ch])
 format:
 	$(Q)clang-format -i $(FORMATTED)
 
@@ -158,6 +164,7 @@ help:
 	  'make run        build, start the service on loopback, replay the bundled recording, show named flows' \
 	  'make test       everything: units, seeds, end to end, sanitizers' \
 	  'make check      the fast part of make test' \
+	  'make lab        clients, resolvers and servers in namespaces; holds the names against the truth' \
 	  'make bench      benchmarks beside their peers, as ratios' \
 	  'make fuzz       libFuzzer on every target, FUZZ_SECONDS=60 each; TARGET=name for one' \
 	  'make deps       install what is missing (Debian packages)' \

@@ -2,10 +2,11 @@
 # deploy/setup.sh -- installs what is missing from Debian's packages
 # SPDX-License-Identifier: Apache-2.0
 #
-# usage: deploy/setup.sh [build|run|test|bench]
+# usage: deploy/setup.sh [build|run|test|lab|bench]
 #   build   what `make` needs
 #   run     and what `make run` needs
 #   test    and what `make test` needs
+#   lab     what `make lab` needs
 #   bench   and the peers of `make bench`
 #
 # Says what it installs; uses sudo when not root; does nothing when nothing is missing. Elsewhere
@@ -23,17 +24,20 @@ other_compiler="clang libclang-rt-14-dev clang-format"
 senders="fstrm-bin bind9-dnsutils knot-dnsutils unbound knot knot-module-dnstap bind9 dnsdist \
 knot-resolver openssl systemd"
 checks="python3-yaml shellcheck"
+laboratory="iproute2 nftables conntrack ulogd2 musl-tools procps util-linux openssl curl"
 peers="nginx-light wrk golang-github-dnstap-golang-dnstap-cli"
 
 case "${1:-build}" in
 build) wanted="$compilers $libraries" ;;
 run) wanted="$compilers $libraries $replay" ;;
-test) wanted="$compilers $libraries $replay $unit_tests $other_compiler $senders $checks" ;;
+test) wanted="$compilers $libraries $replay $unit_tests $other_compiler $senders $checks \
+$laboratory" ;;
+lab) wanted="$compilers $libraries $replay $laboratory" ;;
 bench)
     wanted="$compilers $libraries $replay $unit_tests $other_compiler $senders $checks $peers"
     ;;
 *)
-    echo "usage: deploy/setup.sh [build|run|test|bench]" >&2
+    echo "usage: deploy/setup.sh [build|run|test|lab|bench]" >&2
     exit 2
     ;;
 esac
@@ -114,7 +118,7 @@ fi
 rm -f "$log"
 
 # Nor are they to start with the machine.
-for pair in unbound:unbound knot:knot bind9:named dnsdist:dnsdist nginx-light:nginx; do
+for pair in unbound:unbound knot:knot bind9:named dnsdist:dnsdist ulogd2:ulogd2 nginx-light:nginx; do
     case " $lacking " in
     *" ${pair%%:*} "*)
         if command -v systemctl >/dev/null; then

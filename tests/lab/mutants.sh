@@ -4,8 +4,8 @@
 #
 # usage: tests/lab/mutants.sh [MUTANT...]
 #
-# Each mutant is one line changed in a copy of the tree, which is built and run in the laboratory's
-# short form where that rule matters. Prints which bar fell; exit code 1 where none did.
+# Each mutant is one line changed in a copy of the tree, which is built and run in the scenario where
+# that rule matters. Prints which bar fell; exit code 1 where none did.
 set -u
 cd "$(dirname "$0")/../.." || exit 1
 
@@ -50,7 +50,7 @@ for row in "${MUTANTS[@]}"; do
         echo "mutants.sh: the mutant does not build" >&2
         exit 1
     fi
-    WHITHER=$copy/build/whither python3 tests/lab/run.py --short -k "^($kinds)\$" >"$copy/log" 2>&1
+    WHITHER=$copy/build/whither python3 tests/lab/run.py --seconds 40 -k "^($kinds)\$" >"$copy/log" 2>&1
     code=$?
     grep -E '^  (FAIL|ok) ' "$copy/log"
     if [ $code -ne 1 ] || ! grep -q 'bars: ' "$copy/log"; then
