@@ -207,23 +207,26 @@ static int run(const struct join_options *options, struct report *report, unsign
         return fail(err, why);
     }
     print_totals(report, &totals);
+    if (report->sources->count == 0) {
+        return EXIT_FAILED; /* not one of them was there */
+    }
     return totals.bad > 0 || totals.bad_inputs > 0 ? EXIT_BAD_INPUT : EXIT_DONE;
 }
 
 /* Collects the sources; returns how many of the arguments stand for nothing, or a negative error.
  */
 static int collect(const struct settings *settings, struct source_list *sources,
-                   struct report *report)
+                   struct report *report, struct why *why)
 {
     int missing = 0;
     for (size_t i = 0; i < settings->arg_count; i++) {
-        struct why why = {""};
-        int err = source_list_add(sources, settings->args[i], &why);
-        if (err == -ENOMEM) {
+        int err = source_list_add(sources, settings->args[i], why);
+        if (err == -ENOMEM || err == W_EUSAGE) {
             return err;
         }
         if (err != 0) {
-            on_warning(report, why.text);
+            on_warning(report, why->text);
+            why->text[0] = '\0';
             missing++;
         }
     }
@@ -258,7 +261,7 @@ int cmd_join(const struct settings *settings)
     if (err == 0) {
         options.oracles = answers_oracles(answers, &options.workers);
         report.start_us = clock_monotonic_us();
-        err = collect(settings, &sources, &report);
+        err = collect(settings, &sources, &report, &why);
     }
     if (err >= 0) {
         code = run(&options, &report, (unsigned)err);
@@ -283,7 +286,10 @@ void cmd_join_help(FILE *out)
           "  FILE              a file of flow records; gzip and zstd are recognised\n"
           "  DIR               the files in a directory, by name\n"
           "  'GLOB'            the files a quoted pattern matches, by name\n"
-          "  -                 standard input\n",
+          "  -                 standard input\n"
+          "  'loki:URL?query=LOGQL&since=24h'\n"
+          "                    lines out of Loki, page by page; also from and to (times), limit,\n"
+          "                    org (tenant), token-file; URL is http[s]://[USER:PASS@]HOST:PORT\n",
           out);
     parsing_help(out);
     fputs("\nOutput (--to)\n", out);

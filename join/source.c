@@ -16,6 +16,7 @@
 #include <zstd.h>
 
 #include "base/clock.h"
+#include "join/loki_input.h"
 
 enum { RAW_LEN = 128 * 1024 };
 
@@ -107,11 +108,31 @@ static int add_of_cluster(struct source_list *list, const char *source, size_t l
     return err;
 }
 
+/* A query may end in what looks like a cluster's name; so that is a parameter there. */
+static int add_loki(struct source_list *list, const char *text, struct why *why)
+{
+    struct loki_source source;
+    int err = loki_source_parse(&source, text, clock_now_us(), why);
+    if (err != 0) {
+        return err;
+    }
+    err = append(list, text);
+    if (err == 0 && source.cluster != NULL) {
+        snprintf(list->clusters[list->count - 1].text, sizeof(list->clusters[0].text), "%s",
+                 source.cluster);
+    }
+    loki_source_fini(&source);
+    return err;
+}
+
 int source_list_add(struct source_list *list, const char *source, struct why *why)
 {
     struct stat st;
     struct cluster_name cluster;
     size_t len;
+    if (loki_source_is(source)) {
+        return add_loki(list, source, why);
+    }
     if (!cluster_split(source, &len, &cluster)) {
         return why_set(why, W_EUSAGE,
                        "%.200s: expected a cluster's name of 1 to %d octets at its end", source,
@@ -168,6 +189,9 @@ struct input {
 
 int input_open(struct input **out, const char *path, struct why *why)
 {
+    if (loki_source_is(path)) {
+        return loki_input_open(out, path, why);
+    }
     struct stat st;
     struct input *input = calloc(1, sizeof(*input));
     *out = NULL;
@@ -222,6 +246,9 @@ void input_close(struct input **out)
         inflateEnd(&input->gzip);
     }
     ZSTD_freeDStream(input->zstd);
+    if (input->feed.close != NULL) {
+        input->feed.close(input->feed.ctx);
+    }
     if (input->fd > STDIN_FILENO) {
         close(input->fd);
     }

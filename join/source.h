@@ -1,9 +1,10 @@
 /* join/source.h -- where flow records are read from
  * SPDX-License-Identifier: Apache-2.0
  *
- * SOURCE on the command line is a file, a directory (its files, by name), a quoted glob, or `-` for
- * standard input. What is compressed with gzip or zstd is found by content, whatever its name.
- * SOURCE,cluster=NAME says which cluster's it is.
+ * SOURCE on the command line is a file, a directory (its files, by name), a quoted glob, `-` for
+ * standard input, or `loki:URL?query=...` (join/loki_pull.h). What is compressed with gzip or zstd
+ * is found by content, whatever its name.
+ * SOURCE,cluster=NAME says which cluster's it is; of Loki, &cluster=NAME.
  *
  * Threads: a list and an input belong to one thread at a time.
  */
@@ -23,9 +24,9 @@ struct source_list {
     uint64_t bytes; /* of the regular files among them, as on disk */
 };
 
-/* Appends what `source` stands for. Returns 0; -ENOENT, or another -errno, with a reason in `why`
- * that names it; -ENOMEM. Of a directory, hidden files and
- * what is no regular file are left out. */
+/* Appends what `source` stands for. Returns 0; W_EUSAGE; -ENOENT, or another -errno, with a reason
+ * in `why` that names it; -ENOMEM. Of a directory, hidden files and what is no regular file are
+ * left out. */
 int source_list_add(struct source_list *list, const char *source, struct why *why);
 void source_list_fini(struct source_list *list);
 
@@ -41,6 +42,7 @@ struct input_feed {
     void *ctx;
     bool zlib;          /* it is a zlib stream (RFC 1950), which cannot be told by content */
     uint64_t max_bytes; /* uncompressed octets beyond which it ends with W_ELIMIT; 0: any number */
+    void (*close)(void *ctx); /* called by input_close; NULL: nothing is to be done */
 };
 /* Returns 0 or -ENOMEM. */
 int input_open_feed(struct input **input, const struct input_feed *feed);
