@@ -9,7 +9,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "cli/owner_files.h"
+#include "cli/owner_follow.h"
 #include "join/owners_k8s.h"
 #include "join/owners_store.h"
 
@@ -22,6 +22,7 @@ struct serve_owners {
     struct owners_store *link;
     struct owner_keeper keeper;
     struct kubernetes *kubernetes;
+    struct owner_follow *follow;
     struct writer *writer;
     struct log_limit save_limit; /* of the writer thread */
 
@@ -132,11 +133,10 @@ int serve_owners_new(struct serve_owners **out, const struct settings *settings,
     owners->settings = settings;
     owners->keeper = (struct owner_keeper){owners, on_hint, save};
     owners->limit = owners->save_limit = (struct log_limit){.interval_us = US_PER_MIN, .burst = 1};
-    struct owner_files files = {false};
     int err = owners_new(&owners->table, (size_t)(memory_bytes / INTERVAL_BYTES));
     err = err == 0 ? owners_store_new(&owners->link, owners->table) : err;
     err = err == 0 ? load(owners, store, why) : why_set(why, err, "out of memory");
-    err = err == 0 ? owner_files_read(&files, owners->table, settings, why) : err;
+    err = err == 0 ? owner_follow_new(&owners->follow, owners->table, settings, why) : err;
     if (err != 0) {
         serve_owners_free(&owners);
         return err;
@@ -145,13 +145,20 @@ int serve_owners_new(struct serve_owners **out, const struct settings *settings,
     return 0;
 }
 
+static void on_change(void *ctx)
+{
+    const struct serve_owners *owners = ctx;
+    writer_touch(owners->writer);
+}
+
 int serve_owners_start(struct serve_owners *owners, struct writer *writer, struct why *why)
 {
-    if (!owners->settings->kubernetes) {
-        return 0;
-    }
     owners->writer = writer;
-    int err = owners_k8s_new(&owners->objects, owners->table, owners->settings->cluster);
+    int err = owner_follow_start(owners->follow, on_change, owners, why);
+    if (err != 0 || !owners->settings->kubernetes) {
+        return err;
+    }
+    err = owners_k8s_new(&owners->objects, owners->table, owners->settings->cluster);
     if (err != 0) {
         return why_set(why, err, "out of memory");
     }
@@ -162,6 +169,7 @@ int serve_owners_start(struct serve_owners *owners, struct writer *writer, struc
 void serve_owners_stop(struct serve_owners *owners)
 {
     if (owners != NULL) {
+        owner_follow_stop(owners->follow);
         kubernetes_stop(&owners->kubernetes);
     }
 }
@@ -171,6 +179,7 @@ void serve_owners_free(struct serve_owners **out)
     struct serve_owners *owners = *out;
     *out = NULL;
     if (owners != NULL) {
+        owner_follow_free(&owners->follow);
         owners_k8s_free(&owners->objects);
         owners_store_free(&owners->link);
         owners_free(&owners->table);

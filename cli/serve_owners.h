@@ -6,8 +6,8 @@
  * of the index.
  *
  * Threads: new, start, stop and free belong to the main thread, in this order around the
- * collector's life; hints and saving are the writer thread's, objects the Kubernetes thread's; the
- * table may be asked by any.
+ * collector's life; hints and saving are the writer thread's, objects the Kubernetes thread's,
+ * files that change another one's; the table may be asked by any.
  */
 #pragma once
 
