@@ -60,7 +60,8 @@ struct k8s_reflect {
     bool listing;                  /* between K8S_LIST_BEGIN and K8S_LIST_END */
     unsigned expired;              /* pages refused with 410 since the last whole list */
     bool unreadable;               /* what follows `version` could not be read once already */
-    unsigned in_row;               /* failures since a watch last said something */
+    unsigned gone_in_row;          /* 410s since a watch last moved on */
+    unsigned in_row;               /* other failures since then, or since a page was whole */
     int64_t due_us;
 
     /* the request being made */
@@ -264,14 +265,16 @@ static int damage(struct k8s_reflect *reflect)
     return W_ESYNTAX;
 }
 
-/* Takes a resource version over. False if it is none. */
-static bool take_version(struct k8s_reflect *reflect, const struct json_value *value)
+/* Takes a resource version over. False if it is none. `*moved`: it is another one. */
+static bool take_version(struct k8s_reflect *reflect, const struct json_value *value, bool *moved)
 {
     /* Opaque, but never with escapes: servers make them of digits. */
     if (value->type != JSON_STRING || value->escaped || value->text.len == 0 ||
         value->text.len > VERSION_MAX) {
         return false;
     }
+    *moved = strlen(reflect->version) != value->text.len ||
+             memcmp(reflect->version, value->text.data, value->text.len) != 0;
     memcpy(reflect->version, value->text.data, value->text.len);
     reflect->version[value->text.len] = '\0';
     return true;
@@ -297,7 +300,8 @@ static int end_page(struct k8s_reflect *reflect, const struct k8s_piece *piece)
         reflect->progress = true;
         return 0;
     }
-    if (!take_version(reflect, &values[LIST_VERSION])) {
+    bool moved;
+    if (!take_version(reflect, &values[LIST_VERSION], &moved)) {
         return damage(reflect);
     }
     reflect->progress = true;
@@ -355,12 +359,15 @@ static int read_event(struct k8s_reflect *reflect, const struct k8s_piece *piece
     if (text_is(&values[EVENT_TYPE], "ERROR")) {
         return read_error(reflect, values);
     }
-    if (!take_version(reflect, &values[EVENT_VERSION])) {
+    bool moved;
+    if (!take_version(reflect, &values[EVENT_VERSION], &moved)) {
         return damage(reflect);
     }
     reflect->progress = true;
-    reflect->unreadable = false;
-    reflect->in_row = 0;
+    if (moved) {
+        reflect->unreadable = false;
+        reflect->in_row = reflect->gone_in_row = 0;
+    }
     reflect->status.heard_us = reflect->wall_us;
     for (size_t i = 0; i < sizeof(TYPES) / sizeof(TYPES[0]); i++) {
         if (text_is(&values[EVENT_TYPE], TYPES[i].type)) {
@@ -428,7 +435,9 @@ int k8s_reflect_push(struct k8s_reflect *reflect, const char *bytes, size_t len,
 
 static void wait_after_failure(struct k8s_reflect *reflect, int64_t monotonic_us)
 {
-    int64_t wait_us = BACKOFF_MIN_US << (reflect->in_row < 7 ? reflect->in_row : 7);
+    bool gone = reflect->gone || reflect->http == 410;
+    unsigned *in_row = gone ? &reflect->gone_in_row : &reflect->in_row;
+    int64_t wait_us = BACKOFF_MIN_US << (*in_row < 7 ? *in_row : 7);
     int64_t max_us = reflect->http == 403 ? FORBIDDEN_MAX_US : BACKOFF_MAX_US;
     wait_us = wait_us < max_us ? wait_us : max_us;
     wait_us += jitter(reflect, wait_us / 2);
@@ -436,7 +445,7 @@ static void wait_after_failure(struct k8s_reflect *reflect, int64_t monotonic_us
         /* Everyone else was told the same. */
         wait_us = reflect->retry_after_us + jitter(reflect, US_PER_S);
     }
-    reflect->in_row++;
+    ++*in_row;
     reflect->due_us = monotonic_us + wait_us;
 }
 
@@ -497,6 +506,7 @@ static void fail(struct k8s_reflect *reflect, enum k8s_end end, const char *what
 static void succeed(struct k8s_reflect *reflect)
 {
     reflect->status.problem.text[0] = '\0';
+    reflect->in_row = 0;
     reflect->due_us = 0;
 }
 
