@@ -195,39 +195,11 @@ static bool count_client(void *ctx, const struct addr *client)
 
 /* ---- Who they are ---- */
 
-static bool has_label(const char *labels, const char *label)
-{
-    size_t len = strlen(label);
-    for (const char *at = labels; *at != '\0';) {
-        size_t line = strcspn(at, "\n");
-        if (line == len && memcmp(at, label, len) == 0) {
-            return true;
-        }
-        at += line + (at[line] == '\n');
-    }
-    return false;
-}
-
-/* What kubeadm, the clouds and CoreDNS' chart label their DNS pods with. */
-static bool is_dns_pod(const struct owner *owner)
-{
-    static const char *const LABELS[] = {"k8s-app=kube-dns", "k8s-app=coredns",
-                                         "k8s-app=node-local-dns",
-                                         "app.kubernetes.io/name=coredns"};
-    for (size_t i = 0; i < sizeof(LABELS) / sizeof(LABELS[0]); i++) {
-        if (has_label(owner->labels, LABELS[i])) {
-            return true;
-        }
-    }
-    return false;
-}
-
 static bool add_dns_pod(void *ctx, const struct owner *owner)
 {
     struct doctor_facts *facts = ctx;
-    bool runs = owner->kind == OWNER_POD && !owner->hint && owner->to_us == OWNER_OPEN &&
-                strcmp(owner->cluster, facts->query.cluster) == 0;
-    if (runs && is_dns_pod(owner)) {
+    bool runs = owner->to_us == OWNER_OPEN && strcmp(owner->cluster, facts->query.cluster) == 0;
+    if (runs && owner_is_dns(owner)) {
         struct doctor_pod *pod = &facts->dns_pods[facts->dns_pod_count++];
         snprintf(pod->name, sizeof(pod->name), "%s", owner->name);
     }

@@ -24,7 +24,8 @@ struct serve_owners {
     struct kubernetes *kubernetes;
     struct owner_follow *follow;
     struct writer *writer;
-    struct log_limit save_limit; /* of the writer thread */
+    struct log_limit save_limit; /* of the writer thread, as the next */
+    uint64_t counted;            /* version of the table when DNS pods were counted last */
 
     /* the Kubernetes thread's */
     struct owners_k8s *objects;
@@ -44,10 +45,43 @@ static void on_hint(void *ctx, const char *cluster, const struct addr *client, i
     owners_hint(owners->table, cluster, client, time_us, pod, len);
 }
 
+static bool find_dns(void *ctx, const struct owner *owner)
+{
+    bool *found = ctx;
+    *found |= owner_is_dns(owner);
+    return !*found;
+}
+
+static bool count_dns(void *ctx, const struct owner *owner)
+{
+    uint32_t *count = ctx;
+    *count += owner->to_us == OWNER_OPEN && owner_is_dns(owner);
+    return true;
+}
+
+/* Without --expect-senders, as many senders are expected as DNS pods run. Those are counted anew
+ * only when something became known of one. */
+static void expect_dns_pods(struct serve_owners *owners, struct store *store)
+{
+    uint64_t version = owners_version(owners->table);
+    bool changed = false;
+    uint32_t count = 0;
+    if (owners->settings->expect_senders > 0 || version == owners->counted) {
+        return;
+    }
+    owners_each(owners->table, owners->counted, find_dns, &changed);
+    owners->counted = version;
+    if (changed) {
+        owners_each(owners->table, 0, count_dns, &count);
+        store_expect_from(store, owners->settings->cluster, clock_now_us(), count);
+    }
+}
+
 static void save(void *ctx, struct store *store)
 {
     struct serve_owners *owners = ctx;
     uint32_t suppressed;
+    expect_dns_pods(owners, store);
     int err = owners_store_save(owners->link, store);
     if (err != 0 && log_limit_pass(&owners->save_limit, clock_monotonic_us(), &suppressed)) {
         log_warn("owners of addresses wait to be saved: %s", err_str(err));

@@ -10,6 +10,32 @@
 #include "base/err.h"
 #include "join/owners_table.h"
 
+static bool has_label(const char *labels, const char *label)
+{
+    size_t len = strlen(label);
+    for (const char *at = labels; *at != '\0';) {
+        size_t line = strcspn(at, "\n");
+        if (line == len && memcmp(at, label, len) == 0) {
+            return true;
+        }
+        at += line + (at[line] == '\n');
+    }
+    return false;
+}
+
+bool owner_is_dns(const struct owner *owner)
+{
+    static const char *const LABELS[] = {"k8s-app=kube-dns", "k8s-app=coredns",
+                                         "k8s-app=node-local-dns",
+                                         "app.kubernetes.io/name=coredns"};
+    for (size_t i = 0; i < sizeof(LABELS) / sizeof(LABELS[0]); i++) {
+        if (owner->kind == OWNER_POD && !owner->hint && has_label(owner->labels, LABELS[i])) {
+            return true;
+        }
+    }
+    return false;
+}
+
 const char *owner_kind_name(enum owner_kind kind)
 {
     static const char *const NAMES[] = {

@@ -66,6 +66,10 @@ struct owner {
     const struct addr *addresses;
 };
 
+/* A pod that answers DNS, as its labels say: those that kubeadm, the clouds and CoreDNS' chart use.
+ */
+bool owner_is_dns(const struct owner *owner);
+
 struct owners;
 
 /* `max` intervals (0: OWNERS_MAX_DEFAULT). Returns 0 or -ENOMEM. */

@@ -61,6 +61,26 @@ static int close_cuts(const struct state_copy *state, int64_t *until_us)
     return 0;
 }
 
+/* True if the number of senders was known when the stream was cut, and falls with it: no other
+ * connection of that sender went on. */
+static bool number_tells(const struct state_copy *state, const struct state_stream *cut)
+{
+    int64_t next_us;
+    bool known = state->expected > 0 || expected_at(state->expectations, state->expectation_count,
+                                                    cut->cluster, cut->committed_us, &next_us) > 0;
+    for (size_t i = 0; i < state->stream_count && known; i++) {
+        const struct state_stream *other = &state->streams[i];
+        bool same = other != cut && other->kind == STREAM_LIVE && cut->identity[0] != '\0' &&
+                    strcmp(other->identity, cut->identity) == 0 &&
+                    strcmp(other->cluster, cut->cluster) == 0;
+        if (same && other->from_us <= cut->committed_us &&
+            (other->end == STREAM_OPEN || other->committed_us > cut->committed_us)) {
+            return false;
+        }
+    }
+    return known;
+}
+
 int cover_derive(struct store_view *view)
 {
     const struct state_copy *state = &view->state;
@@ -78,7 +98,7 @@ int cover_derive(struct store_view *view)
     for (size_t i = 0; i < state->stream_count; i++) {
         const struct state_stream *stream = &state->streams[i];
         bool cut = stream->end == STREAM_CUT && stream->kind == STREAM_LIVE;
-        if (cut && until_us[i] > stream->committed_us) {
+        if (cut && until_us[i] > stream->committed_us && !number_tells(state, stream)) {
             gaps[count++] = (struct gap){stream->committed_us, until_us[i], stream->cluster,
                                          stream->identity,     "cut",       0};
         }
@@ -120,6 +140,7 @@ static int64_t heard_to(const struct state_copy *state, const struct state_strea
 
 /* Who listened in a span. */
 struct watch {
+    const char *cluster;
     bool known;      /* the cluster ever had a stream */
     size_t count;    /* spans in view->listened that touch the span, by start */
     int64_t open_us; /* how far the least heard of the connected streams is heard; INT64_MAX if none
@@ -129,7 +150,7 @@ struct watch {
 static struct watch gather(struct store_view *view, const char *cluster, int64_t from_us,
                            int64_t to_us, int64_t now_us, int64_t settle_us)
 {
-    struct watch watch = {.open_us = INT64_MAX};
+    struct watch watch = {.cluster = cluster, .open_us = INT64_MAX};
     for (size_t i = 0; i < view->state.stream_count; i++) {
         const struct state_stream *stream = &view->state.streams[i];
         if (!concerns(stream->cluster, cluster)) {
@@ -184,32 +205,44 @@ static uint32_t listening_at(const struct listened *listened, size_t count, uint
     return listening;
 }
 
-/* The first instant from `at_us` on at which too few listen, INT64_MAX if there is none before
- * `to_us`. */
-static int64_t first_unwatched(const struct listened *listened, size_t count, uint32_t need,
-                               int64_t at_us, int64_t to_us)
+/* How many must listen at the instant, and when that changes next. */
+static uint32_t needed(const struct store_view *view, const char *cluster, int64_t at_us,
+                       int64_t *next_us)
+{
+    const struct state_copy *state = &view->state;
+    *next_us = INT64_MAX;
+    uint64_t senders = state->expected;
+    if (senders == 0) {
+        senders =
+            expected_at(state->expectations, state->expectation_count, cluster, at_us, next_us);
+    }
+    return senders > 0 ? (uint32_t)senders : 1;
+}
+
+/* Do enough listen at the instant? `*next_us` is when that may change next. */
+static bool is_watched(const struct store_view *view, const struct watch *watch, int64_t at_us,
+                       int64_t *next_us)
+{
+    int64_t change_us;
+    uint32_t need = needed(view, watch->cluster, at_us, &change_us);
+    bool enough = listening_at(view->listened, watch->count, need, at_us, next_us) >= need;
+    *next_us = change_us < *next_us ? change_us : *next_us;
+    return enough;
+}
+
+/* The first instant from `at_us` on at which enough listen, or not; INT64_MAX if there is none
+ * before `to_us`. */
+static int64_t first_instant(const struct store_view *view, const struct watch *watch, bool watched,
+                             int64_t at_us, int64_t to_us)
 {
     while (at_us < to_us) {
         int64_t next_us;
-        if (listening_at(listened, count, need, at_us, &next_us) < need) {
+        if (is_watched(view, watch, at_us, &next_us) == watched) {
             return at_us;
         }
         at_us = next_us;
     }
     return INT64_MAX;
-}
-
-static int64_t first_watched(const struct listened *listened, size_t count, uint32_t need,
-                             int64_t at_us, int64_t to_us)
-{
-    while (at_us < to_us) {
-        int64_t next_us;
-        if (listening_at(listened, count, need, at_us, &next_us) >= need) {
-            return at_us;
-        }
-        at_us = next_us;
-    }
-    return to_us;
 }
 
 /* Why the answers of a day that had some are not there; NULL if they are. */
@@ -239,11 +272,6 @@ static const struct day_row *next_gone(const struct store_view *view, int64_t fr
     return NULL;
 }
 
-static uint32_t needed(const struct store_view *view)
-{
-    return view->state.expected > 0 ? view->state.expected : 1;
-}
-
 enum store_cover store_cover(struct store_view *view, const char *cluster, int64_t from_us,
                              int64_t to_us, int64_t now_us, int64_t settle_us)
 {
@@ -260,8 +288,7 @@ enum store_cover store_cover(struct store_view *view, const char *cluster, int64
     if (next_gone(view, from_us, to_us, &at) != NULL) {
         return COVER_GAP;
     }
-    int64_t unwatched_us =
-        first_unwatched(view->listened, watch.count, needed(view), from_us, to_us);
+    int64_t unwatched_us = first_instant(view, &watch, false, from_us, to_us);
     if (unwatched_us == INT64_MAX && watch.open_us >= to_us) {
         return COVER_WHOLE;
     }
@@ -315,17 +342,24 @@ int store_tally(struct store_view *view, uint32_t number, struct tally *tally)
     return state_read_tally(view->store->state, number, tally);
 }
 
-/* Adds what too few streams cover within the span to `gaps`; returns their number. */
-static size_t add_unwatched(struct store_view *view, size_t listened, const char *cluster,
-                            int64_t from_us, int64_t to_us, struct gap *gaps)
+/* Adds what too few streams cover within the span to `gaps`, of which there is room for `max`;
+ * returns their number. */
+static size_t add_unwatched(struct store_view *view, const struct watch *watch, int64_t from_us,
+                            int64_t to_us, struct gap *gaps, size_t max)
 {
-    uint32_t need = needed(view);
     size_t count = 0;
     int64_t at_us = from_us;
-    while ((at_us = first_unwatched(view->listened, listened, need, at_us, to_us)) != INT64_MAX) {
-        int64_t until_us = first_watched(view->listened, listened, need, at_us, to_us);
+    while (count < max && (at_us = first_instant(view, watch, false, at_us, to_us)) != INT64_MAX) {
+        int64_t change_us, next_us;
+        uint32_t need = needed(view, watch->cluster, at_us, &change_us);
+        int64_t until_us = first_instant(view, watch, true, at_us, to_us);
+        until_us = until_us < to_us ? until_us : to_us;
+        if (change_us < until_us &&
+            (needed(view, watch->cluster, change_us, &next_us) > 1) != (need > 1)) {
+            until_us = change_us; /* the reason is another from there on */
+        }
         gaps[count++] = (struct gap){
-            at_us, until_us, cluster, "", need > 1 ? "too-few-senders" : "no-sender", 0};
+            at_us, until_us, watch->cluster, "", need > 1 ? "too-few-senders" : "no-sender", 0};
         at_us = until_us;
     }
     return count;
@@ -352,12 +386,13 @@ int store_blinds(struct store_view *view, const char *cluster, int64_t from_us, 
     if (!watch.known) {
         return 0;
     }
+    size_t unwatched_max = 2 * watch.count + view->state.expectation_count + 2;
     struct gap *gaps =
-        calloc(view->gap_count + 2 * watch.count + view->state.day_count + 2, sizeof(*gaps));
+        calloc(view->gap_count + unwatched_max + view->state.day_count, sizeof(*gaps));
     if (gaps == NULL) {
         return -ENOMEM;
     }
-    size_t count = add_unwatched(view, watch.count, cluster, from_us, end_us, gaps);
+    size_t count = add_unwatched(view, &watch, from_us, end_us, gaps, unwatched_max);
     count += add_gone(view, cluster, from_us, end_us, gaps + count);
     for (size_t i = 0; i < view->gap_count; i++) {
         const struct gap *gap = &view->gaps[i];

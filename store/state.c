@@ -18,7 +18,17 @@
 /* Address space. Owners take up to 512 MiB of it, twice where readers hold on to what was. */
 #define STATE_MAP_BYTES (UINT64_C(4) << 30)
 
-enum { DB_HEAD, DB_STREAMS, DB_LOSSES, DB_TALLIES, DB_OWNERS, DB_OWNER_IDS, DB_DAYS, STATE_DBS };
+enum {
+    DB_HEAD,
+    DB_STREAMS,
+    DB_LOSSES,
+    DB_TALLIES,
+    DB_OWNERS,
+    DB_OWNER_IDS,
+    DB_DAYS,
+    DB_EXPECTED,
+    STATE_DBS
+};
 /* Made by later versions than the first; an index that has none is read without. */
 enum { DB_OPTIONAL = DB_TALLIES };
 
@@ -48,7 +58,8 @@ struct state {
     bool missing[STATE_DBS]; /* not in an index of an earlier version; only when reading */
     bool writable;
     struct state_head head;
-    struct days days; /* when writing */
+    struct days days;         /* when writing */
+    struct expected expected; /* likewise */
     struct open_stream *streams;
     size_t stream_count;
     size_t stream_cap;
@@ -92,7 +103,7 @@ static int load_head(struct state *state, MDB_txn *txn, const char *path, struct
 static int open_tables(struct state *state, const char *path, struct why *why)
 {
     static const char *const NAMES[STATE_DBS] = {"head",   "streams",   "losses", "tallies",
-                                                 "owners", "owner_ids", "days"};
+                                                 "owners", "owner_ids", "days",   "expected"};
     MDB_txn *txn;
     int err = env_err(mdb_txn_begin(state->env, NULL, state->writable ? 0 : MDB_RDONLY, &txn));
     if (err != 0) {
@@ -113,6 +124,7 @@ static int open_tables(struct state *state, const char *path, struct why *why)
     err = err == 0 ? load_head(state, txn, path, why) : err;
     if (err == 0 && state->writable) {
         err = days_load(&state->days, txn, state->db[DB_DAYS]);
+        err = err == 0 ? expected_load(&state->expected, txn, state->db[DB_EXPECTED]) : err;
         why_set(err != 0 ? why : NULL, err, "%s: %s", path, err_str(err));
     }
     if (err != 0) {
@@ -164,6 +176,7 @@ void state_copy_fini(struct state_copy *copy)
     free(copy->streams);
     free(copy->losses);
     free(copy->days);
+    free(copy->expectations);
     *copy = (struct state_copy){0};
 }
 
@@ -212,6 +225,10 @@ static int copy_all(struct state *state, MDB_txn *txn, struct state_copy *copy)
     copy->alive_us = head.alive_us;
     err = copy_table(txn, state->db[DB_STREAMS], sizeof(*copy->streams), (void **)&copy->streams,
                      &copy->stream_count);
+    if (err == 0 && !state->missing[DB_EXPECTED]) {
+        err = copy_table(txn, state->db[DB_EXPECTED], sizeof(*copy->expectations),
+                         (void **)&copy->expectations, &copy->expectation_count);
+    }
     if (err == 0 && !state->missing[DB_DAYS]) {
         err = copy_table(txn, state->db[DB_DAYS], sizeof(*copy->days), (void **)&copy->days,
                          &copy->day_count);
@@ -561,6 +578,11 @@ void state_day(struct state *state, int64_t start_us, bool dropped)
     days_mark(&state->days, start_us, dropped);
 }
 
+void state_expect_from(struct state *state, const char *cluster, int64_t from_us, uint32_t senders)
+{
+    expected_add(&state->expected, cluster, from_us, senders);
+}
+
 bool state_expects_day(const struct state *state, int64_t start_us)
 {
     return days_expected(&state->days, start_us);
@@ -628,6 +650,7 @@ static void settle(struct state *state, bool windows_ok)
     state->loss_count = 0;
     buf_reset(&state->owners);
     days_settle(&state->days);
+    state->expected.changed = false;
     state->forget_us = 0;
 }
 
@@ -643,6 +666,7 @@ int state_commit(struct state *state, int64_t alive_us, bool windows_ok)
     err = err == 0 ? put_losses(state, txn) : err;
     err = err == 0 ? put_owners(state, txn, alive_us) : err;
     err = err == 0 ? days_put(&state->days, txn, state->db[DB_DAYS]) : err;
+    err = err == 0 ? expected_put(&state->expected, txn, state->db[DB_EXPECTED]) : err;
     bool forget = err == 0 && (state->forget_us != 0 || too_many_streams(state, txn));
     err = forget ? forget_old(state, txn) : err;
     err = err == 0 ? put_head(state, txn, alive_us) : err;

@@ -8,8 +8,10 @@
  *
  *   - a span that no stream of the cluster covers ("no-sender"); partial ones cover nothing;
  *   - after a stream that was cut, until a later one of the same identity is heard, at most an hour
- *     (after which it is no longer expected) ("cut");
- *   - fewer streams than expected, where a number is set ("too-few-senders");
+ *     (after which it is no longer expected) ("cut"); where the number of senders is known, only if
+ *     another connection of the sender goes on: else the number tells, whoever takes its place;
+ *   - fewer senders than expected, where a number is set, or known at that time
+ *     ("too-few-senders");
  *   - a loss ("disk-full", "unusable-frames", ...);
  *   - a day whose window is gone ("dropped" by age, "missing" otherwise).
  *
@@ -24,6 +26,7 @@
 
 #include "base/err.h"
 #include "store/days.h"
+#include "store/expected.h"
 #include "store/store.h"
 
 struct state;
@@ -65,6 +68,8 @@ struct state_copy {
     size_t loss_count;
     struct day_row *days; /* by time */
     size_t day_count;
+    struct expected_row *expectations; /* by time */
+    size_t expectation_count;
     uint32_t expected;
     int64_t alive_us;
     uint64_t txn; /* changes with every commit */
@@ -98,6 +103,7 @@ void state_day(struct state *state, int64_t start_us, bool dropped);
 /* Was something of that day committed that was not dropped by age? */
 bool state_expects_day(const struct state *state, int64_t start_us);
 void state_expect(struct state *state, uint32_t expected);
+void state_expect_from(struct state *state, const char *cluster, int64_t from_us, uint32_t senders);
 /* As store_owner. */
 int state_owner(struct state *state, const struct store_owner *owner);
 /* Do so many owners wait that a commit is due? */

@@ -224,6 +224,11 @@ void store_loss(struct store *store, uint16_t cluster, int64_t from_us, int64_t 
     state_loss(store->state, name, from_us, to_us, count, reason);
 }
 
+void store_expect_from(struct store *store, const char *cluster, int64_t from_us, uint32_t senders)
+{
+    state_expect_from(store->state, cluster, from_us, senders);
+}
+
 void store_expect(struct store *store, uint32_t senders)
 {
     state_expect(store->state, senders);

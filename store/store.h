@@ -141,6 +141,9 @@ int store_owner(struct store *store, const struct store_owner *owner);
 /* How many streams must be heard for an instant to count as watched; 0: not fixed. Kept in the
  * state. */
 void store_expect(struct store *store, uint32_t senders);
+/* So many of the cluster from that time on, where store_expect set none; 0: not known by number.
+ * The times of one cluster ascend. */
+void store_expect_from(struct store *store, const char *cluster, int64_t from_us, uint32_t senders);
 
 /* True when so much waits in memory that a commit is due now. */
 bool store_full(const struct store *store);

@@ -176,6 +176,8 @@ def untapped(lab):
     expect_found(service, "tapped", "error", "never heard", 5)
     found, _ = examine(service)
     expect([what["subject"] for what in found["tapped"]] == ["coredns-2"], "another one", found)
+    wait_for("its time counts as blind", lambda: "too-few-senders" in
+             [blind["reason"] for blind in service.get("/v1/coverage")[1]["blind"]])
 
 
 @case("doctor finds a clock that is {0}", ("ahead", 5, "clock", "error", 5),

@@ -199,8 +199,7 @@ static void the_source_is_part_of_the_bytes(void **state)
     uint8_t bytes[64];
     uint8_t v4[] = {192, 0, 2, 1};
     struct answer a;
-    size_t len =
-        answer_encode(ANSWER_VIA_SRV, ASKED, NULL, 0, v4, 1, NULL, 0, bytes, sizeof(bytes));
+    size_t len = answer_encode(ANSWER_VIA_SRV, ASKED, NULL, 0, v4, 1, v4, 0, bytes, sizeof(bytes));
     assert_int_equal(answer_decode(&a, bytes, len), 0);
     assert_int_equal(a.source, ANSWER_FROM_DNSTAP);
     for (int source = 0; source < ANSWER_SOURCES; source++) {

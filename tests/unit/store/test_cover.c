@@ -40,6 +40,7 @@ static const struct cover_case {
     struct listened_to streams[5];
     struct { int64_t from_s, to_s; } loss;
     uint32_t expected;
+    struct { int64_t from_s; uint32_t senders; } known[3]; /* to the first of 0, 0 */
     int64_t now_s;    /* also when the writer was last alive, unless alive_s is set */
     int64_t alive_s;
     struct asked_span spans[8]; /* to the first of 0, 0 */
@@ -96,6 +97,27 @@ static const struct cover_case {
     {.name = "two are expected: without an identity each connection is one", .now_s = 9000, .expected = 2,
      .streams = {{"", 100, 9000, OPEN, false}, {"", 100, 9000, OPEN, false}},
      .spans = {{500 * S, 3000 * S, COVER_WHOLE}}, .blinds = "-10000-100  too-few-senders; "},
+    {.name = "two are expected: one is cut, and another takes its place", .now_s = 9000, .expected = 2,
+     .streams = {{"dns-1", 100, 9000, OPEN, false}, {"dns-2", 100, 900, CUT, false}, {"dns-3", 950, 9000, OPEN, false}},
+     .spans = {{100 * S, 900 * S, COVER_WHOLE}, {100 * S, 901 * S, COVER_GAP}, {949 * S, 960 * S, COVER_GAP},
+               {950 * S, 8000 * S, COVER_WHOLE}},
+     .blinds = "-10000-100  too-few-senders; 900-950  too-few-senders; "},
+    {.name = "one is known to be expected: a restart under another name", .now_s = 9000, .known = {{0, 1}},
+     .streams = {{"dns-1", 100, 900, CUT, false}, {"dns-2", 905, 9000, OPEN, false}},
+     .spans = {{905 * S, 8000 * S, COVER_WHOLE}, {899 * S, 906 * S, COVER_GAP}},
+     .blinds = "-10000-100  no-sender; 900-905  no-sender; "},
+    {.name = "one is known to be expected, and one of its two connections is cut", .now_s = 9000, .known = {{0, 1}},
+     .streams = {{"dns-1", 100, 900, CUT, false}, {"dns-1", 100, 9000, OPEN, false}},
+     .spans = {{1000 * S, 1100 * S, COVER_GAP}},
+     .blinds = "-10000-100  no-sender; 900-4500 dns-1 cut; "},
+    {.name = "a third is expected from some time on", .now_s = 9000, .known = {{50, 2}, {2000, 3}},
+     .streams = {{"dns-1", 100, 9000, OPEN, false}, {"dns-2", 100, 9000, OPEN, false}, {"dns-3", 2010, 9000, OPEN, false}},
+     .spans = {{100 * S, 2000 * S, COVER_WHOLE}, {100 * S, 2001 * S, COVER_GAP}, {2010 * S, 8000 * S, COVER_WHOLE}},
+     .blinds = "-10000-50  no-sender; 50-100  too-few-senders; 2000-2010  too-few-senders; "},
+    {.name = "the number is not known any more", .now_s = 9000, .known = {{50, 2}, {2000, 0}},
+     .streams = {{"dns-1", 100, 9000, OPEN, false}},
+     .spans = {{100 * S, 200 * S, COVER_GAP}, {2000 * S, 8000 * S, COVER_WHOLE}},
+     .blinds = "-10000-50  no-sender; 50-2000  too-few-senders; "},
     {.name = "a capture covers its first to its last frame and is not expected afterwards", .now_s = 9000,
      .streams = {{"dns-1", 100, 900, CUT, true}},
      .spans = {{100 * S, 900 * S, COVER_WHOLE}, {100 * S, 900 * S + 1, COVER_GAP}},
@@ -158,6 +180,9 @@ static void begin_streams(struct store *store, const struct cover_case *c)
         store_loss(store, here, T + c->loss.from_s * S, T + c->loss.to_s * S, 7, "refused-time");
     }
     store_expect(store, c->expected);
+    for (int i = 0; i < 3 && (c->known[i].from_s != 0 || c->known[i].senders != 0); i++) {
+        store_expect_from(store, "default", T + c->known[i].from_s * S, c->known[i].senders);
+    }
 }
 
 static bool run_case(const struct cover_case *c)
