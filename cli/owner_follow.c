@@ -18,7 +18,7 @@
 #include "join/owners_file.h"
 #include "join/source.h"
 
-enum { LOOK_EVERY_MS = 1000, CHUNK = 64 * 1024 };
+enum { LOOK_EVERY_MS = 1000, CHUNK = 64 * 1024, TAIL_LEN = 64 };
 
 struct followed {
     const char *path; /* of the list */
@@ -30,6 +30,8 @@ struct followed {
     ino_t inode;
     off_t at;
     struct timespec written;
+    char tail[TAIL_LEN]; /* the last octets that were read */
+    size_t tail_len;
 };
 
 struct owner_follow {
@@ -69,6 +71,7 @@ static int open_file(struct followed *file)
     file->inode = st.st_ino;
     file->written = st.st_mtim;
     file->at = 0;
+    file->tail_len = 0;
     return 0;
 }
 
@@ -78,6 +81,16 @@ static void close_file(struct followed *file)
         close(file->fd);
     }
     file->fd = -1;
+}
+
+static void keep_tail(struct followed *file, const char *bytes, size_t len)
+{
+    size_t kept = len < TAIL_LEN ? TAIL_LEN - len : 0;
+    kept = kept < file->tail_len ? kept : file->tail_len;
+    size_t added = len < TAIL_LEN ? len : TAIL_LEN;
+    memmove(file->tail, file->tail + file->tail_len - kept, kept);
+    memcpy(file->tail + kept, bytes + len - added, added);
+    file->tail_len = kept + added;
 }
 
 /* Is there something to read? Standard input would be waited for. */
@@ -105,6 +118,7 @@ static int read_on(struct followed *file, int64_t received_us)
             return err;
         }
         file->at += len;
+        keep_tail(file, chunk, (size_t)len);
     }
     if (fstat(file->fd, &st) == 0) {
         file->written = st.st_mtim;
@@ -131,12 +145,13 @@ static bool is_new(const struct followed *file, const struct stat *st)
     return other || rewritten;
 }
 
-/* What follows what was read must begin a line, as an appended event does. */
+/* What was read last must still be where it was. */
 static bool was_appended(const struct followed *file)
 {
-    char border[2];
-    return file->at == 0 ||
-           (pread(file->fd, border, 2, file->at - 1) == 2 && border[0] == '\n' && border[1] == '{');
+    char tail[TAIL_LEN];
+    ssize_t len = (ssize_t)file->tail_len;
+    return pread(file->fd, tail, file->tail_len, file->at - len) == len &&
+           memcmp(tail, file->tail, file->tail_len) == 0;
 }
 
 static void look_at_regular(struct owner_follow *follow, struct followed *file)

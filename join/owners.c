@@ -856,17 +856,20 @@ int owners_observe(struct owners *owners, const struct owner_fact *fact)
     pthread_rwlock_wrlock(&owners->lock);
     int err = add_cluster(owners, fact->cluster, &cluster);
     if (err == 0) {
-        struct object *object =
-            map_get(&owners->objects,
-                    owners_object_key(cluster, told.hint, told.kind, fact->namespace, fact->name));
-        if (object != NULL) {
-            object->list = owners->list;
-        }
+        XXH128_hash_t key =
+            owners_object_key(cluster, told.hint, told.kind, fact->namespace, fact->name);
+        struct object *object = map_get(&owners->objects, key);
         if (!fact->hint && fact->at_us > owners->latest_us) {
             owners->latest_us = fact->at_us;
         }
         err = fact->ended || fact->address_count == 0 ? let_go(owners, cluster, object, &told, fact)
                                                       : hold(owners, cluster, object, &told, fact);
+        object = map_get(&owners->objects, key);
+        if (object != NULL) {
+            object->list = owners->list;
+            object->stream = fact->stream;
+            object->stream_list = fact->list;
+        }
     }
     pthread_rwlock_unlock(&owners->lock);
     return err;
@@ -898,7 +901,13 @@ uint64_t owners_list_begin(struct owners *owners)
     return list;
 }
 
-int owners_list_end(struct owners *owners, uint64_t since, uint64_t list, const char *cluster,
+static bool is_missing(const struct object *object, uint64_t stream, uint64_t list)
+{
+    return stream == 0 ? object->list < list
+                       : object->stream == stream && object->stream_list < list;
+}
+
+int owners_list_end(struct owners *owners, uint64_t stream, uint64_t list, const char *cluster,
                     enum owner_kind kind, const char *namespace, int64_t at_us)
 {
     int err = 0;
@@ -907,8 +916,7 @@ int owners_list_end(struct owners *owners, uint64_t since, uint64_t list, const 
         struct interval *interval = owners->intervals[i];
         const struct owner *owner = &interval->span->owner;
         if (owner->to_us == OWNER_OPEN && !owner->hint && owner->kind == kind &&
-            interval->object->list >= since && interval->object->list < list &&
-            strcmp(owner->cluster, cluster) == 0 &&
+            is_missing(interval->object, stream, list) && strcmp(owner->cluster, cluster) == 0 &&
             (namespace == NULL || strcmp(owner->namespace, namespace) == 0)) {
             int64_t to_us = at_us > interval->seen_us ? at_us : interval->seen_us;
             to_us = to_us > owner->from_us ? to_us : owner->from_us + 1;

@@ -93,18 +93,21 @@ struct owner_fact {
     int64_t at_us;                /* when that was so */
     int64_t started_us;           /* when the object says it began; 0: it does not */
     int64_t ended_us;             /* when it says it ended; 0: it does not, so at_us */
+    uint64_t stream;              /* the first list of where it is from, and the last that began; */
+    uint64_t list;                /* 0: none, or it is not known */
     int64_t until_us;             /* ended, it does not say when: at the latest; 0: at_us */
 };
 
 /* Returns 0; W_ELIMIT if the table is full of intervals that have not ended (counted); -ENOMEM. */
 int owners_observe(struct owners *owners, const struct owner_fact *fact);
 
-/* A list: what is observed between begin and end was in it. */
+/* A list. */
 uint64_t owners_list_begin(struct owners *owners);
-/* Ends the interval of each object of that kind (and namespace, unless NULL) that was not observed
- * since `list` began, but was at all (`since` 0) or since the list `since` began. `at_us` is when
- * the list was made. Returns 0 or -ENOMEM. */
-int owners_list_end(struct owners *owners, uint64_t since, uint64_t list, const char *cluster,
+/* Ends the interval of each object of that kind (and namespace, unless NULL) that is missing from
+ * the list: with `stream` 0 all that were not observed since `list` began, else those that were
+ * last observed with that stream and an earlier list (struct owner_fact). `at_us` is when the list
+ * was made. Returns 0 or -ENOMEM. */
+int owners_list_end(struct owners *owners, uint64_t stream, uint64_t list, const char *cluster,
                     enum owner_kind kind, const char *namespace, int64_t at_us);
 
 /* Takes an interval that was kept elsewhere, number and version left out. Returns as

@@ -113,6 +113,7 @@ struct owners_k8s {
     uint64_t count;
     uint64_t first_list; /* of this stream; 0: none yet */
     uint64_t list;       /* the one being read; 0: none */
+    uint64_t last_list;  /* the last one that was begun */
     struct listed *listed;
     size_t listed_count;
     size_t listed_cap;
@@ -381,6 +382,8 @@ static int tell_node(struct object *object)
         .partial = true,
         .at_us = object->fact.at_us,
         .started_us = object->fact.started_us,
+        .stream = object->fact.stream,
+        .list = object->fact.list,
     };
     memcpy(addresses, object->addresses, object->address_count * sizeof(struct addr));
     object->address_count = 0;
@@ -544,6 +547,8 @@ int owners_k8s_object(struct owners_k8s *k8s, const char *json, size_t len, cons
         .namespace = text_of(&object, NAMESPACE),
         .name = text_of(&object, NAME),
         .uid = text_of(&object, UID),
+        .stream = k8s->first_list,
+        .list = k8s->last_list,
         .at_us = received_us != 0 ? received_us : latest(k8s->clock_us, TIME_MIN_US),
     };
     if (object.err == 0 && object.fact.name.len == 0) {
@@ -608,6 +613,7 @@ static int take_item(struct owners_k8s *k8s, const struct k8s_piece *piece, int6
     kind[len] = '\0';
     if (k8s->list == 0) {
         k8s->list = owners_list_begin(k8s->owners);
+        k8s->last_list = k8s->list;
         k8s->first_list = k8s->first_list == 0 ? k8s->list : k8s->first_list;
     }
     return owners_k8s_object(k8s, piece->text, piece->len, kind, false, received_us, why);

@@ -43,7 +43,9 @@ struct slot {
 /* One object of a cluster, whatever its uid. */
 struct object {
     struct interval *latest; /* the one that became known last; older ones follow by `former` */
-    uint64_t list;           /* the last list in which, or after whose begin, it was observed */
+    uint64_t list;           /* the last list after whose begin it was observed */
+    uint64_t stream; /* the last stream that told of it, and the last list of that; 0: none */
+    uint64_t stream_list;
 };
 
 struct map_entry {
