@@ -4,7 +4,8 @@
  * protojson of observer.proto: members that are zero or empty are absent, 64-bit numbers may be
  * strings, what stands beside "flow" on the stream is another kind of event. Old clients write the
  * flow without "flow" around it; a field mask may leave out anything. Retina writes the same, with
- * verdicts of its own (as numbers) and DNS records without TTL, CNAMEs and observation_source.
+ * verdicts of its own (as numbers) and DNS records without TTL, CNAMEs and observation_source; its
+ * is_reply is false where it does not know.
  *
  * DNS responses need a policy with DNS rules; they are what the agent's proxy gave to the pod.
  */
@@ -56,6 +57,7 @@ enum {
     H_DIRECTION,
     H_IS_REPLY,
     H_REPLY,
+    H_EXTENSIONS,
     H_FLOW_COUNT,
     /* beside the flow */
     H_FLOW = H_FLOW_COUNT,
@@ -94,7 +96,7 @@ enum {
     [H_DNS_TTL] = AT "/l7/dns/ttl", [H_DNS_CNAMES] = AT "/l7/dns/cnames",                          \
     [H_DNS_RCODE] = AT "/l7/dns/rcode", [H_DNS_SEEN_BY] = AT "/l7/dns/observation_source",         \
     [H_DIRECTION] = AT "/traffic_direction", [H_IS_REPLY] = AT "/is_reply",                        \
-    [H_REPLY] = AT "/reply"
+    [H_REPLY] = AT "/reply", [H_EXTENSIONS] = AT "/extensions/@type"
 
 static const char *const WRAPPED[H_COUNT] = {
     FLOW_POINTERS("/flow"),
@@ -207,6 +209,21 @@ static void read_layer4(const struct json_value *values, struct flow_record *rec
     } else if (values[H_ICMPV6].type == JSON_OBJECT) {
         strcpy(flow->transport, "ipv6-icmp");
     }
+}
+
+/* What Retina says is no reply may be one, unless it tracks connections: the SYN tells, else the
+ * ports. */
+static bool is_untold_reply(const struct json_value *values, const struct flow *flow)
+{
+    const struct json_value *type = &values[H_EXTENSIONS];
+    if (type->type != JSON_STRING || type->text.len == 0 ||
+        memmem(type->text.data, type->text.len, "etina", strlen("etina")) == NULL) {
+        return false;
+    }
+    if (values[H_SYN].type == JSON_TRUE) {
+        return values[H_ACK].type == JSON_TRUE;
+    }
+    return parse_is_way_back(flow);
 }
 
 /* 0 if there is none. */
@@ -386,6 +403,9 @@ static enum parsed parse(struct parser *parser, struct text line, const struct o
     parse_pair(record, parse_text(parser, &values[H_SOURCE]),
                parse_text(parser, &values[H_DESTINATION]));
     read_layer4(values, record);
+    if (is_untold_reply(values, flow)) {
+        return parse_skip(record, SKIP_REPLY);
+    }
     parse_time(record, read_time(values, outer, record));
     read_end(parser, &values[H_SOURCE_END], &values[H_SOURCE_SERVICE], &flow->source_id);
     read_end(parser, &values[H_DESTINATION_END], &values[H_DESTINATION_SERVICE],

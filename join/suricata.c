@@ -308,11 +308,13 @@ static enum parsed parse_dns(struct parser *parser, const struct json_value *val
         return parse_bad(parser, record, "a DNS response: %s",
                          record->doubtful != NULL ? record->doubtful : "no addresses");
     }
-    /* Version 1 has the ends of the packet, later ones those of the flow. */
-    facts.client = dns_client_is_source(record->flow.source_port, record->flow.destination_port,
-                                        values[S_DNS_VERSION].type != JSON_ABSENT)
-                       ? record->flow.source
-                       : record->flow.destination;
+    /* Version 2 has the ends of the flow, the others those of the packet. */
+    uint64_t version;
+    bool of_flow = json_u64(&values[S_DNS_VERSION], &version) && version == 2;
+    facts.client =
+        dns_client_is_source(record->flow.source_port, record->flow.destination_port, of_flow)
+            ? record->flow.source
+            : record->flow.destination;
     facts.sender = parse_text(parser, &values[S_HOST]);
     dns_builder_init(&builder, asked);
     if (values[S_DNS_ANSWERS].type == JSON_ARRAY) {

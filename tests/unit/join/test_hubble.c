@@ -92,6 +92,25 @@ static const struct {
     {"{\"flow\":{" TIME "," IP ",\"reply\":true}}", "skip reply"},
     {"{\"flow\":{" TIME "," IP ",\"traffic_direction\":\"INGRESS\"}}", "skip ingress"},
 
+/* Retina does not always know replies. */
+#define RETINA                                                                                     \
+    "\"extensions\":{\"@type\":\"type.googleapis.com/utils.RetinaMetadata\",\"bytes\":66}"
+    {"{\"flow\":{" TIME "," IP ",\"l4\":{\"TCP\":{\"source_port\":443,\"destination_port\":40112,"
+     "\"flags\":{\"ACK\":true}}},\"is_reply\":false,\"traffic_direction\":\"EGRESS\"," RETINA "}}",
+     "skip reply"},
+    {"{\"flow\":{" TIME "," IP ",\"l4\":{\"TCP\":{\"source_port\":5000,\"destination_port\":5001,"
+     "\"flags\":{\"SYN\":true,\"ACK\":true}}},\"is_reply\":false," RETINA "}}",
+     "skip reply"},
+    {"{\"flow\":{" TIME "," IP ",\"l4\":{\"TCP\":{\"source_port\":443,\"destination_port\":40112,"
+     "\"flags\":{\"SYN\":true}}},\"is_reply\":false," RETINA "}}",
+     "hubble tcp 192.0.2.7:443 > 198.51.100.9:40112 unknown unknown start " AT},
+    {"{\"flow\":{" TIME "," IP "," SYN ",\"is_reply\":false," RETINA "}}",
+     "hubble tcp " PAIR " unknown unknown start " AT},
+    /* Cilium does. */
+    {"{\"flow\":{" TIME "," IP ",\"l4\":{\"TCP\":{\"source_port\":443,\"destination_port\":40112,"
+     "\"flags\":{\"ACK\":true}}},\"is_reply\":false}}",
+     "hubble tcp 192.0.2.7:443 > 198.51.100.9:40112 unknown unknown " AT},
+
     /* Another log's "flow". */
     {"{\"event_type\":\"flow\",\"flow\":{" TIME "," IP "}}", "bad: not a hubble record"},
 

@@ -152,6 +152,11 @@ static const struct {
      ",\"dns\":{\"version\":3,\"type\":\"response\",\"rcode\":\"NXDOMAIN\",\"queries\":"
      "[{\"rrname\":\"www.example.com\",\"rrtype\":\"A\"}]}}",
      DNS "3"},
+    /* No end at port 53: the ends of the packet. */
+    {"{" HEAD("dns") ",\"src_ip\":\"203.0.113.53\",\"src_port\":5300,\"dest_ip\":\"192.0.2.7\","
+                     "\"dest_port\":40112,\"proto\":\"UDP\",\"dns\":{\"version\":3,\"type\":"
+                     "\"response\",\"queries\":[{\"rrname\":\"example.com\"}]}}",
+     DNS "0"},
 
     /* Bad. */
     {"{" HEAD("dns") ",\"src_ip\":\"x\",\"dest_ip\":\"192.0.2.7\",\"dns\":{\"type\":\"answer\","
