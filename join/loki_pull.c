@@ -36,6 +36,7 @@ struct loki_pull {
     uint32_t limit;
     int64_t at_ns;   /* where the next page begins */
     int64_t step_ns; /* how far a query reaches */
+    bool answered;   /* it was there: when it is away it will come back */
     uint64_t capped;
     struct log_limit warnings;
     /* what was given out at at_ns */
@@ -195,6 +196,7 @@ static int fetch_page(struct loki_pull *pull, int64_t until_ns, int64_t *end_ns,
         int err = pull->fetch.get(pull->fetch.ctx, pull->url.data, &pull->body, &status, why);
         enum remedy remedy = remedy_of(err, status, &pull->body);
         if (remedy == TAKE_IT) {
+            pull->answered = true;
             return 0;
         }
         bool mended = false;
@@ -203,7 +205,7 @@ static int fetch_page(struct loki_pull *pull, int64_t until_ns, int64_t *end_ns,
             pull->limit = mended ? pull->limit / 2 : 1;
         } else if (remedy == NARROW) {
             mended = narrow(pull, *end_ns - pull->at_ns);
-        } else if (remedy == TRY_AGAIN && tries < TRIES_MAX) {
+        } else if (remedy == TRY_AGAIN && tries < TRIES_MAX && (err == 0 || pull->answered)) {
             pull->fetch.sleep(pull->fetch.ctx, pause_us);
             pause_us *= 2;
             tries++;
