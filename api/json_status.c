@@ -180,6 +180,18 @@ static void put_totals(struct buf *buf, const struct store_status *status, int64
     json_count_member(buf, ",\"answer_sets\":", status->answer_sets);
 }
 
+/* `,"owners":{…}`: `latest` is the last that is known of any. */
+static void put_owners(struct buf *buf, const struct owners_status *owners)
+{
+    json_count_member(buf, ",\"owners\":{\"intervals\":", owners->intervals);
+    json_count_member(buf, ",\"open\":", owners->open);
+    json_count_member(buf, ",\"hints\":", owners->hints);
+    json_time_member(buf, ",\"latest\":", owners->latest_us);
+    json_count_member(buf, ",\"forgotten\":", owners->forgotten);
+    json_count_member(buf, ",\"refused\":", owners->refused);
+    buf_char(buf, '}');
+}
+
 /* `,"watches":[…]` */
 static void put_watches(struct buf *buf, const struct k8s_status *watches)
 {
@@ -201,7 +213,7 @@ static void put_watches(struct buf *buf, const struct k8s_status *watches)
 }
 
 int json_status(struct buf *buf, struct store_view *view, const char *cluster, int64_t now_us,
-                const struct k8s_status *watches)
+                const struct owners_status *owners, const struct k8s_status *watches)
 {
     struct store_status status;
     struct clusters clusters = {0};
@@ -219,6 +231,9 @@ int json_status(struct buf *buf, struct store_view *view, const char *cluster, i
                               .to_us = now_us,
                               .pending_us = pending_from(status.alive_us, now_us)};
         err = put_blinds(buf, view, &clusters, now_us, blinds);
+    }
+    if (owners != NULL && owners->intervals > 0) {
+        put_owners(buf, owners);
     }
     put_watches(buf, watches);
     buf_str(buf, "}");

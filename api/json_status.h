@@ -23,6 +23,7 @@
 
 #include "base/buf.h"
 #include "join/k8s_reflect.h"
+#include "join/owners.h"
 #include "store/store.h"
 
 /* Blind intervals and streams shown, the latest of each; the others are counted in
@@ -32,12 +33,14 @@
 /* Both append one object and return 0, or a negative error of the index or of memory. */
 
 /* {"version","now","span":{"first","last"},"alive","windows","bytes","sightings","answers","times",
- * "clients","names","answer_sets","streams":[…],"streams_left_out","blind":[…],"blind_left_out","watches":[…]}.
+ * "clients","names","answer_sets","streams":[…],"streams_left_out","blind":[…],"blind_left_out",
+ * "owners":{"intervals","open","hints","latest","forgotten","refused"},"watches":[…]}.
  * The blind intervals are those of the span of the index up to now, of every cluster a stream was
  * of. The seconds since the last commit are none while the senders are connected and the writer is
- * at work. `watches` has K8S_KINDS elements, or is NULL where nothing is watched. */
+ * at work. `owners` is NULL, and the member absent, where nobody is known. `watches` has K8S_KINDS
+ * elements, or is NULL where nothing is watched. */
 int json_status(struct buf *buf, struct store_view *view, const char *cluster, int64_t now_us,
-                const struct k8s_status *watches);
+                const struct owners_status *owners, const struct k8s_status *watches);
 
 struct coverage_query {
     const char *cluster;

@@ -227,7 +227,20 @@ const char OPENAPI[] = DOCUMENT(
      "age_ms": {"type": "integer"},
      "candidates": {"type": "array", "items": {"$ref": "#/components/schemas/Candidate"}},
      "left_out": {"type": "integer"},
+     "source": {"type": "object", "description": "where the owner of the source address is known", "properties": {
+      "k8s": {"$ref": "#/components/schemas/Owner"}}},
+     "destination": {"type": "object", "description": "where the destination is a pod, service or node", "properties": {
+      "kind": {"enum": ["pod", "service", "node"]},
+      "k8s": {"$ref": "#/components/schemas/Owner"}}},
      "domain": {"type": ["string", "null"]}}},
+   "Owner": {
+    "type": "object",
+    "properties": {
+     "namespace": {"type": "string"},
+     "pod": {"type": "string"},
+     "service": {"type": "string"},
+     "workload": {"type": "string"},
+     "node": {"type": "string"}}},
    "Source": {"enum": ["hubble", "zeek", "suricata"], "description": "who saw it where it was not dnstap"},
    "Sighting": {
     "type": "object",
@@ -354,6 +367,13 @@ const char OPENAPI[] = DOCUMENT(
      "streams_left_out": {"type": "integer"},
      "blind": {"type": "array", "items": {"$ref": "#/components/schemas/Blind"}},
      "blind_left_out": {"type": "integer"},
+     "owners": {"type": "object", "description": "where any owner of an address is known", "properties": {
+      "intervals": {"type": "integer"},
+      "open": {"type": "integer", "description": "not ended"},
+      "hints": {"type": "integer", "description": "what a DNS server said of its clients"},
+      "latest": {"type": ["string", "null"], "format": "date-time", "description": "the last that is known of any"},
+      "forgotten": {"type": "integer", "description": "because the table was full"},
+      "refused": {"type": "integer", "description": "because it was full of owners that have not ended"}}},
      "watches": {"type": "array", "description": "of the Kubernetes API", "items": {"type": "object", "properties": {
       "kind": {"enum": ["pods", "services", "nodes"]},
       "state": {"enum": ["listing", "watching", "waiting"]},

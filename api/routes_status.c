@@ -22,7 +22,12 @@ void status_get(struct request *request)
     for (int kind = 0; kind < K8S_KINDS && kubernetes != NULL; kind++) {
         kubernetes_status(kubernetes, (enum k8s_kind)kind, &watches[kind]);
     }
-    int err = json_status(request_body(request), view, cluster, clock_now_us(),
+    struct owners *table = request->worker->api->options.owners;
+    struct owners_status owners = {0};
+    if (table != NULL) {
+        owners = owners_status(table);
+    }
+    int err = json_status(request_body(request), view, cluster, clock_now_us(), &owners,
                           kubernetes != NULL ? watches : NULL);
     if (err < 0) {
         request_failed(request, err, "the index could not be read");

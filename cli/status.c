@@ -10,6 +10,7 @@
 #include "cli/fields.h"
 #include "cli/source.h"
 #include "cli/table.h"
+#include "join/owners_store.h"
 
 /* Rows of each list on a terminal, the latest; JSON has them all. */
 #define ROWS_SHOWN 20
@@ -30,12 +31,17 @@ enum {
     BLIND_LIST,
     BLIND_LEFT_OUT,
     WATCH_LIST,
+    OWNERS,
+    OWNERS_OPEN,
+    OWNERS_LATEST,
     STATUS_FIELDS
 };
 static const char *const STATUS[] = {
-    "/now",     "/span/first",       "/span/last", "/alive",          "/windows",
-    "/bytes",   "/sightings",        "/answers",   "/clients",        "/names",
-    "/streams", "/streams_left_out", "/blind",     "/blind_left_out", "/watches"};
+    "/now",         "/span/first",     "/span/last", "/alive",
+    "/windows",     "/bytes",          "/sightings", "/answers",
+    "/clients",     "/names",          "/streams",   "/streams_left_out",
+    "/blind",       "/blind_left_out", "/watches",   "/owners/intervals",
+    "/owners/open", "/owners/latest"};
 
 enum { T_IDENTITY, T_END, T_CLUSTER, T_COMMITTED, T_FROM, T_PEER, T_VERSION, STREAM_FIELDS };
 static const char *const STREAM[] = {"/identity", "/end",  "/cluster", "/committed",
@@ -71,7 +77,15 @@ static int ask(struct source *source, const struct settings *settings, struct bu
         buf_fini(&target);
         return err;
     }
-    int err = json_status(body, source->view, settings->cluster, clock_now_us(), NULL);
+    struct owners *owners = NULL;
+    struct owners_status known = {0};
+    int err = owners_new(&owners, 0);
+    err = err == 0 ? owners_load(owners, source->view, NULL, 0) : err;
+    if (err == 0) {
+        known = owners_status(owners);
+        err = json_status(body, source->view, settings->cluster, clock_now_us(), &known, NULL);
+    }
+    owners_free(&owners);
     err = err == 0 ? body->err : err;
     return err == 0 ? 0 : why_set(why, err, "%s: %s", source->where, err_str(err));
 }
@@ -117,6 +131,17 @@ static void put_totals(struct buf *out, const struct fields *fields, const char 
         buf_str(out, " ago\n");
     } else {
         buf_str(out, "none so far\n");
+    }
+    int64_t latest_us = fields_time(fields, OWNERS_LATEST);
+    if (fields_int(fields, OWNERS) > 0) {
+        buf_printf(out, "owners   %" PRId64 " of addresses, %" PRId64 " now",
+                   fields_int(fields, OWNERS), fields_int(fields, OWNERS_OPEN));
+        if (latest_us != 0) {
+            buf_str(out, "; the last that is known is of ");
+            put_time(out, latest_us);
+            buf_str(out, " UTC");
+        }
+        buf_char(out, '\n');
     }
 }
 

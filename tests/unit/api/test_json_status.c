@@ -27,7 +27,7 @@ static void put_body(struct buf *body, struct store_view *view, bool coverage, i
                                    .settle_us = 60 * S};
     *body = (struct buf){0};
     int err = coverage ? json_coverage(body, view, &query)
-                       : json_status(body, view, "default", now_us, NULL);
+                       : json_status(body, view, "default", now_us, NULL, NULL);
     assert_int_equal(err, 0);
     buf_char(body, '\0');
 }
@@ -94,11 +94,11 @@ static void what_is_watched_of_kubernetes_is_shown_with_its_age(void **state)
     fixture_dir(dir);
     struct store *store = fixture_open(dir, STORE_WRITE);
     assert_int_equal(store_view_new(store, &view), 0);
-    assert_int_equal(json_status(&body, view, "default", T, watches), 0);
+    assert_int_equal(json_status(&body, view, "default", T, NULL, watches), 0);
     assert_true(body.len > strlen(EXPECTED));
     assert_memory_equal(body.data + body.len - strlen(EXPECTED), EXPECTED, strlen(EXPECTED));
     buf_reset(&body);
-    assert_int_equal(json_status(&body, view, "default", T, NULL), 0);
+    assert_int_equal(json_status(&body, view, "default", T, NULL, NULL), 0);
     assert_memory_equal(body.data + body.len - 15, ",\"watches\":[\n]}", 15);
     buf_fini(&body);
     store_view_free(&view);
