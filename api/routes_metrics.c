@@ -13,6 +13,7 @@
 #include "api/routes.h"
 #include "base/clock.h"
 #include "base/counters.h"
+#include "join/owners.h"
 
 static void put_head(struct buf *buf, const char *name, const char *type, const char *help)
 {
@@ -154,6 +155,19 @@ static void put_index(struct buf *buf, const struct store_status *status)
                 "When the writer committed last.", (uint64_t)status->alive_us);
 }
 
+static void put_owners(struct buf *buf, const struct owners_status *status)
+{
+    put_gauge(buf, "whither_owners", "Owners of addresses in memory, former ones included.",
+              status->intervals);
+    put_gauge(buf, "whither_owners_open", "Owners that hold their addresses now.", status->open);
+    put_gauge(buf, "whither_owners_hints", "Owners of which only a DNS server's word is known.",
+              status->hints);
+    put_counter(buf, "whither_owners_forgotten_total",
+                "Former owners forgotten in memory to make room.", status->forgotten);
+    put_counter(buf, "whither_owners_refused_total",
+                "Owners left out because the memory is full of present ones.", status->refused);
+}
+
 static uint64_t count_fds(void)
 {
     DIR *dir = opendir("/proc/self/fd");
@@ -205,6 +219,10 @@ void metrics_get(struct request *request)
     put_service(buf, api);
     put_counters(buf);
     put_writer(buf, api->options.store);
+    if (api->options.owners != NULL) {
+        struct owners_status owners = owners_status(api->options.owners);
+        put_owners(buf, &owners);
+    }
     /* The counters are worth having even where the index cannot be read. */
     struct store_view *view = worker_view(request->worker, &unreadable);
     if (view != NULL && store_status(view, &status) == 0) {

@@ -137,6 +137,7 @@ def many_pods(lab):
     for number in range(0, 1200, 100):
         address = "10.11.%d.%d" % divmod(number, 250)
         expect(service.owner(address) == "shop/p%d" % number, "%s is missing" % address)
+    expect(service.metric("whither_owners_open") >= 12 + 1, "owners: %r" % service.metrics())
     problem = service.watches()["services"]["problem"]
     expect("needs get, list and watch on services (403)" in problem, "403 is not told of", problem)
     expect(service.metric('whither_kubernetes_lists_total{kind="pods"}') == 1, "listed twice")
