@@ -154,6 +154,23 @@ static unsigned terminal_width(void)
     return ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 100;
 }
 
+static int check_owners(const struct settings *settings, struct why *why)
+{
+    if (settings->owners.count > 0 && settings->server != NULL) {
+        return why_set(why, W_EUSAGE,
+                       "--owners is for an index of this machine; with --server the service's own "
+                       "count");
+    }
+    for (size_t i = 0; i < settings->owners.count; i++) {
+        for (size_t j = 0; j < settings->arg_count; j++) {
+            if (settings->owners.items[i][0] == '-' && settings->args[j][0] == '-') {
+                return why_set(why, W_EUSAGE, "standard input is either the owners or the flows");
+            }
+        }
+    }
+    return 0;
+}
+
 static int choose(const struct settings *settings, struct join_options *options, struct why *why)
 {
     const char *to = settings->to;
@@ -173,7 +190,7 @@ static int choose(const struct settings *settings, struct join_options *options,
     if (options->sink == NULL) {
         return why_set(why, W_EUSAGE, "--to %.60s: expected ecs, inline, table or csv", to);
     }
-    return 0;
+    return check_owners(settings, why);
 }
 
 /* All sources, one after the other; a source that is not there counts as bad input. */
@@ -289,7 +306,10 @@ void cmd_join_help(FILE *out)
           "  -                 standard input\n"
           "  'loki:URL?query=LOGQL&since=24h'\n"
           "                    lines out of Loki, page by page; also from and to (times), limit,\n"
-          "                    org (tenant), token-file; URL is http[s]://[USER:PASS@]HOST:PORT\n",
+          "                    org (tenant), token-file; URL is http[s]://[USER:PASS@]HOST:PORT\n"
+          "  SOURCE,cluster=NAME\n"
+          "                    a file, DIR, 'GLOB' or - of that cluster; loki: takes cluster=NAME\n"
+          "                    among its parameters\n",
           out);
     parsing_help(out);
     fputs("\nOutput (--to)\n", out);
