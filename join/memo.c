@@ -38,24 +38,23 @@ struct kept {
     int64_t times[];
 };
 
-/* The runs of one answer to one client. */
+/* One answer to one client; its runs follow. */
 struct row {
     const struct known *known;
-    uint32_t first; /* offset of the first among the client's runs, in octets */
     uint32_t count;
 };
 
-/* Where a row may be found that has an address, or a name in its chain, with that tag. Places of
- * one tag follow each other in the order of the rows. */
+/* Where a row may be found by one of its addresses, or a name of its chain. Places of one tag
+ * follow each other in the order of the rows. */
 struct place {
-    uint32_t tag;
-    uint32_t row; /* number + 1; 0: empty */
+    uint32_t tag; /* an IPv4 address as it stands; else a hash */
+    bool v4 : 1;
+    uint32_t row : 31; /* where the row is, in words of 8 octets from the first, + 1; 0: empty */
 };
 
 /* Everything that one client was answered. */
 struct whole {
-    const struct row *rows;
-    const char *runs;
+    const uint64_t *rows;
     uint32_t places_mask;
     struct place places[];
 };
@@ -71,6 +70,12 @@ struct client {
 
 enum { KNOWN_SLOTS = 16 * 1024, TARGET_BITS = 64 * 1024 };
 
+/* A row while its client is being read. */
+struct read {
+    uint64_t answer_id;
+    size_t at; /* in memo->rows */
+};
+
 struct memo {
     struct store_view *view;
     char *room; /* for everything that is remembered, in pieces of multiples of 8 octets */
@@ -82,10 +87,14 @@ struct memo {
     /* Of all names in their chains, a bit for each tag: most names are in none. */
     uint64_t targets[TARGET_BITS / 64];
 
+    /* The last one asked for, because questions about one come together. */
+    struct addr last_addr;
+    char last_cluster[STORE_CLUSTER_MAX + 1];
+    struct client *last; /* NULL: none */
+
     /* of the client being read */
-    struct buf rows; /* struct row, `known` not yet set */
-    struct buf ids;  /* uint64_t: their answers */
-    struct buf runs;
+    struct buf rows;  /* struct row and their runs; `known` is not yet set */
+    struct buf reads; /* struct read of each row */
 };
 
 int memo_new(struct memo **out, struct store_view *view, size_t max_bytes)
@@ -119,8 +128,7 @@ void memo_free(struct memo **memo)
     if (*memo != NULL) {
         free((*memo)->room);
         buf_fini(&(*memo)->rows);
-        buf_fini(&(*memo)->ids);
-        buf_fini(&(*memo)->runs);
+        buf_fini(&(*memo)->reads);
         free((*memo)->clients);
         free(*memo);
         *memo = NULL;
@@ -133,6 +141,7 @@ static void forget_all(struct memo *memo)
     memset(memo->known, 0, sizeof(memo->known));
     memset(memo->targets, 0, sizeof(memo->targets));
     memo->used = 0;
+    memo->last = NULL;
 }
 
 /* NULL if there is no room left. */
@@ -223,35 +232,67 @@ static int know(struct memo *memo, uint64_t id, const struct known **out)
 
 /* ---- Places ---- */
 
-static void add_place(struct whole *whole, uint32_t tag, uint32_t row)
+/* What is looked for among the rows of a client. */
+struct sought {
+    uint32_t tag;
+    bool v4;
+    const uint8_t *address; /* 16 octets; NULL: `target` is looked for */
+    const uint8_t *target;
+    size_t target_len;
+};
+
+static struct sought seek_address(const struct addr *addr)
 {
-    uint32_t i = tag & whole->places_mask;
-    while (whole->places[i].row != 0) {
-        if (whole->places[i].tag == tag && whole->places[i].row == row + 1) {
-            return; /* an answer that has it twice */
-        }
-        i = (i + 1) & whole->places_mask;
+    struct sought sought = {.address = addr->b, .v4 = addr_is_v4(addr)};
+    if (sought.v4) {
+        memcpy(&sought.tag, addr->b + 12, sizeof(sought.tag));
+    } else {
+        sought.tag = tag_of(addr->b, sizeof(addr->b));
     }
-    whole->places[i] = (struct place){tag, row + 1};
+    return sought;
 }
 
-static void add_places(struct whole *whole, uint32_t row)
+/* The first place to look at. */
+static uint32_t place_of(const struct whole *whole, uint32_t tag)
 {
-    const struct answer *answer = &whole->rows[row].known->answer;
-    struct addr addr;
+    return (uint32_t)(tag * UINT64_C(0x9e3779b97f4a7c15) >> 32) & whole->places_mask;
+}
+
+static void add_place(struct whole *whole, const struct sought *what, uint32_t row)
+{
+    uint32_t i = place_of(whole, what->tag);
+    struct place place = {.tag = what->tag, .v4 = what->v4, .row = (row + 1) & 0x7fffffff};
+    for (; whole->places[i].row != 0; i = (i + 1) & whole->places_mask) {
+        if (memcmp(&whole->places[i], &place, sizeof(place)) == 0) {
+            return; /* an answer that has it twice */
+        }
+    }
+    whole->places[i] = place;
+}
+
+static void add_places(struct whole *whole, const struct answer *answer, uint32_t row)
+{
     for (uint16_t i = 0; i < answer->v4_count; i++) {
-        addr = addr_from_v4(answer->v4 + i * 4u);
-        add_place(whole, tag_of(addr.b, sizeof(addr.b)), row);
+        struct addr addr = addr_from_v4(answer->v4 + i * 4u);
+        struct sought sought = seek_address(&addr);
+        add_place(whole, &sought, row);
     }
     for (uint16_t i = 0; i < answer->v6_count; i++) {
-        add_place(whole, tag_of(answer->v6 + i * 16u, sizeof(addr.b)), row);
+        struct sought sought = {.tag = tag_of(answer->v6 + i * 16u, sizeof(struct addr))};
+        add_place(whole, &sought, row);
     }
     for (uint8_t i = 0; i < answer->chain_count; i++) {
-        add_place(whole, tag_of(answer->chain[i], name_wire_len(answer->chain[i])), row);
+        struct sought sought = {.tag = tag_of(answer->chain[i], name_wire_len(answer->chain[i]))};
+        add_place(whole, &sought, row);
     }
 }
 
 /* ---- Reading a client ---- */
+
+static struct row *row_at(struct memo *memo, size_t at)
+{
+    return (struct row *)(void *)(memo->rows.data + at);
+}
 
 /* Keeps a copy of one run, and opens a row where the answer is another one. */
 static bool keep(void *ctx, const struct store_sighting *sighting)
@@ -263,38 +304,38 @@ static bool keep(void *ctx, const struct store_sighting *sighting)
         .time_count = (uint16_t)sighting->time_count,
         .approximate = sighting->approximate,
     };
-    size_t ids_len = memo->ids.len;
-    uint64_t last_id = 0;
-    if (ids_len > 0) {
-        memcpy(&last_id, memo->ids.data + ids_len - sizeof(last_id), sizeof(last_id));
+    struct read last = {0};
+    size_t last_at = memo->reads.len - sizeof(last);
+    if (memo->reads.len > 0) {
+        memcpy(&last, memo->reads.data + last_at, sizeof(last));
     }
-    if (ids_len == 0 || last_id != sighting->answer_id) {
-        struct row row = {.first = (uint32_t)memo->runs.len};
+    if (memo->reads.len == 0 || last.answer_id != sighting->answer_id) {
+        struct row row = {NULL, 0};
+        last = (struct read){sighting->answer_id, memo->rows.len};
         buf_add(&memo->rows, &row, sizeof(row));
-        buf_add(&memo->ids, &sighting->answer_id, sizeof(sighting->answer_id));
+        buf_add(&memo->reads, &last, sizeof(last));
     }
-    buf_add(&memo->runs, &kept, sizeof(kept));
-    buf_add(&memo->runs, sighting->times, sighting->time_count * sizeof(*sighting->times));
-    if (memo->rows.err != 0 || memo->ids.err != 0 || memo->runs.err != 0) {
+    buf_add(&memo->rows, &kept, sizeof(kept));
+    buf_add(&memo->rows, sighting->times, sighting->time_count * sizeof(*sighting->times));
+    if (memo->rows.err != 0 || memo->reads.err != 0) {
         return false;
     }
-    struct row *rows = (struct row *)(void *)memo->rows.data;
-    rows[memo->rows.len / sizeof(*rows) - 1].count++;
+    row_at(memo, last.at)->count++;
     return true;
 }
 
 /* Looks up the answers of the rows just read; returns how many places they need, or an error. */
 static int64_t know_rows(struct memo *memo)
 {
-    struct row *rows = (struct row *)(void *)memo->rows.data;
-    const uint64_t *ids = (const uint64_t *)(const void *)memo->ids.data;
+    const struct read *reads = (const struct read *)(const void *)memo->reads.data;
     int64_t places = 0;
-    for (size_t i = 0; i < memo->rows.len / sizeof(*rows); i++) {
-        int err = know(memo, ids[i], &rows[i].known);
+    for (size_t i = 0; i < memo->reads.len / sizeof(*reads); i++) {
+        struct row *row = row_at(memo, reads[i].at);
+        int err = know(memo, reads[i].answer_id, &row->known);
         if (err != 0) {
             return err;
         }
-        const struct answer *answer = &rows[i].known->answer;
+        const struct answer *answer = &row->known->answer;
         places += answer->v4_count + answer->v6_count + answer->chain_count;
     }
     return places;
@@ -303,6 +344,7 @@ static int64_t know_rows(struct memo *memo)
 /* Files what was read; -ENOSPC if there is no room for it. */
 static int make_whole(struct memo *memo, const struct whole **out)
 {
+    const struct read *reads = (const struct read *)(const void *)memo->reads.data;
     int64_t places = know_rows(memo);
     if (places < 0) {
         return (int)places;
@@ -312,19 +354,18 @@ static int make_whole(struct memo *memo, const struct whole **out)
         slots *= 2;
     }
     size_t head_len = sizeof(struct whole) + slots * sizeof(struct place);
-    char *at = take(memo, head_len + memo->rows.len + memo->runs.len);
+    char *at = take(memo, head_len + memo->rows.len);
     if (at == NULL) {
         return -ENOSPC;
     }
     struct whole *whole = (struct whole *)(void *)at;
     memset(whole, 0, head_len);
     whole->places_mask = slots - 1;
-    whole->rows = (const struct row *)(const void *)(at + head_len);
-    whole->runs = at + head_len + memo->rows.len;
+    whole->rows = (const uint64_t *)(const void *)(at + head_len);
     put((uint8_t *)at + head_len, memo->rows.data, memo->rows.len);
-    put((uint8_t *)at + head_len + memo->rows.len, memo->runs.data, memo->runs.len);
-    for (uint32_t i = 0; i < memo->rows.len / sizeof(struct row); i++) {
-        add_places(whole, i);
+    for (size_t i = 0; i < memo->reads.len / sizeof(*reads); i++) {
+        add_places(whole, &row_at(memo, reads[i].at)->known->answer,
+                   (uint32_t)(reads[i].at / sizeof(uint64_t)));
     }
     *out = whole;
     return 0;
@@ -334,8 +375,7 @@ static int read_whole(struct memo *memo, const char *cluster, const struct addr 
                       struct client *client, int64_t from_us, int64_t to_us)
 {
     buf_reset(&memo->rows);
-    buf_reset(&memo->ids);
-    buf_reset(&memo->runs);
+    buf_reset(&memo->reads);
     int err = store_runs_of_client(memo->view, cluster, address, from_us, to_us, client->runs_max,
                                    keep, memo);
     if (err == 0) {
@@ -388,16 +428,36 @@ static int try_whole(struct memo *memo, const char *cluster, const struct addr *
     return err;
 }
 
+static void note_last(struct memo *memo, const char *cluster, const struct addr *address,
+                      struct client *client)
+{
+    size_t len = strnlen(cluster, sizeof(memo->last_cluster));
+    memo->last = NULL;
+    if (len < sizeof(memo->last_cluster)) {
+        memcpy(memo->last_cluster, cluster, len + 1);
+        memo->last_addr = *address;
+        memo->last = client;
+    }
+}
+
 /* Everything the client was answered in the span, or NULL in `*whole` if the index is to be asked:
  * what a client has is read only when the questions about it were enough for as much. */
 static int hold(struct memo *memo, const char *cluster, const struct addr *address, int64_t from_us,
                 int64_t to_us, const struct whole **whole)
 {
-    XXH128_hash_t key = key_of(cluster, address);
-    struct client *client = find(memo, key);
+    struct client *client = memo->last;
+    XXH128_hash_t key;
+    if (client == NULL || !addr_equal(&memo->last_addr, address) ||
+        strcmp(memo->last_cluster, cluster) != 0) {
+        key = key_of(cluster, address);
+        client = find(memo, key);
+    } else {
+        key = client->key;
+    }
     *whole = NULL;
     if (client->whole != NULL && client->from_us <= from_us && client->to_us >= to_us) {
         *whole = client->whole;
+        note_last(memo, cluster, address, client);
         return 0;
     }
     if (client->runs_max > RUNS_MAX || client->wait > 0) {
@@ -416,40 +476,23 @@ static int hold(struct memo *memo, const char *cluster, const struct addr *addre
         err = try_whole(memo, cluster, address, client, from_us, to_us, tries > 0);
     }
     *whole = client->whole;
+    note_last(memo, cluster, address, client);
     return err;
 }
 
 /* ---- Visiting ---- */
 
-/* What is looked for among the rows of a client. */
-struct sought {
-    uint32_t tag;
-    const struct addr *address; /* NULL: `target` is looked for */
-    const uint8_t *target;
-    size_t target_len;
-};
-
+/* Whether the answer has what its place was found by. An IPv4 address it has: the tag says so. */
 static bool has(const struct answer *answer, const struct sought *sought)
 {
-    if (sought->address == NULL) {
-        for (uint8_t i = 0; i < answer->chain_count; i++) {
-            if (name_wire_len(answer->chain[i]) == sought->target_len &&
-                memcmp(answer->chain[i], sought->target, sought->target_len) == 0) {
-                return true;
-            }
-        }
-        return false;
-    }
-    const uint8_t *octets = sought->address->b;
-    if (addr_is_v4(sought->address)) {
-        for (uint16_t i = 0; i < answer->v4_count; i++) {
-            if (memcmp(answer->v4 + i * 4u, octets + 12, 4) == 0) {
-                return true;
-            }
+    for (uint8_t i = 0; i < answer->chain_count && sought->address == NULL; i++) {
+        if (name_wire_len(answer->chain[i]) == sought->target_len &&
+            memcmp(answer->chain[i], sought->target, sought->target_len) == 0) {
+            return true;
         }
     }
-    for (uint16_t i = 0; i < answer->v6_count; i++) {
-        if (memcmp(answer->v6 + i * 16u, octets, 16) == 0) {
+    for (uint16_t i = 0; i < answer->v6_count && sought->address != NULL; i++) {
+        if (memcmp(answer->v6 + i * 16u, sought->address, 16) == 0) {
             return true;
         }
     }
@@ -483,7 +526,7 @@ struct visiting {
 static int visit_row(struct visiting *visiting, const struct row *row)
 {
     struct store_sighting *sighting = &visiting->sighting;
-    const char *at = visiting->whole->runs + row->first;
+    const char *at = (const char *)(row + 1);
     sighting->answer = &row->known->answer;
     sighting->answer_id = row->known->id;
     for (uint32_t i = 0; i < row->count; i++) {
@@ -506,15 +549,22 @@ static int visit_row(struct visiting *visiting, const struct row *row)
     return 0;
 }
 
+static const struct row *row_of(const struct whole *whole, const struct place *place)
+{
+    return (const struct row *)(const void *)(whole->rows + place->row - 1);
+}
+
 static int visit(struct visiting *visiting, const struct sought *sought)
 {
     const struct whole *whole = visiting->whole;
-    for (uint32_t i = sought->tag & whole->places_mask; whole->places[i].row != 0;
-         i = (i + 1) & whole->places_mask) {
-        const struct row *row = &whole->rows[whole->places[i].row - 1];
-        if (whole->places[i].tag == sought->tag && has(&row->known->answer, sought) &&
-            visit_row(visiting, row) != 0) {
-            return 1;
+    uint32_t i = place_of(whole, sought->tag);
+    for (; whole->places[i].row != 0; i = (i + 1) & whole->places_mask) {
+        const struct place *place = &whole->places[i];
+        if (place->tag == sought->tag && place->v4 == sought->v4) {
+            const struct row *row = row_of(whole, place);
+            if ((sought->v4 || has(&row->known->answer, sought)) && visit_row(visiting, row) != 0) {
+                return 1;
+            }
         }
     }
     return 0;
@@ -532,7 +582,7 @@ int memo_by_client_address(struct memo *memo, const char *cluster, const struct 
                         : store_by_client_address(memo->view, cluster, client, address, from_us,
                                                   to_us, fn, ctx);
     }
-    struct sought sought = {.tag = tag_of(address->b, sizeof(address->b)), .address = address};
+    struct sought sought = seek_address(address);
     return visit(&visiting, &sought);
 }
 
@@ -561,16 +611,16 @@ int memo_by_client_target(struct memo *memo, const char *cluster, const struct a
 /* A pair on the way through the steps, each of which fetches what the next one reads. */
 struct coming {
     XXH128_hash_t key;
+    struct sought sought;
     const struct client *client;
     const struct whole *whole; /* NULL: there is nothing to fetch */
     const struct row *row;     /* likewise */
-    uint32_t tag;
 };
 
 static void fetch_client(const struct memo *memo, const struct memo_pair *pair, struct coming *c)
 {
     c->key = key_of(pair->cluster, pair->client);
-    c->tag = tag_of(pair->address->b, sizeof(pair->address->b));
+    c->sought = seek_address(pair->address);
     c->client = &memo->clients[c->key.low64 & (memo->slots - 1)];
     __builtin_prefetch(c->client);
 }
@@ -584,7 +634,7 @@ static void fetch_whole(struct coming *c)
 static void fetch_place(const struct coming *c)
 {
     if (c->whole != NULL) {
-        __builtin_prefetch(&c->whole->places[c->tag & c->whole->places_mask]);
+        __builtin_prefetch(&c->whole->places[place_of(c->whole, c->sought.tag)]);
     }
 }
 
@@ -594,22 +644,22 @@ static void fetch_row(struct coming *c)
     if (c->whole == NULL) {
         return;
     }
-    uint32_t i = c->tag & c->whole->places_mask;
-    while (c->whole->places[i].row != 0 && c->whole->places[i].tag != c->tag) {
+    const struct place *places = c->whole->places;
+    uint32_t i = place_of(c->whole, c->sought.tag);
+    while (places[i].row != 0 && places[i].tag != c->sought.tag) {
         i = (i + 1) & c->whole->places_mask;
     }
-    if (c->whole->places[i].row != 0) {
-        c->row = &c->whole->rows[c->whole->places[i].row - 1];
+    if (places[i].row != 0) {
+        c->row = row_of(c->whole, &places[i]);
         __builtin_prefetch(c->row);
+        __builtin_prefetch(c->row + 4);
+        __builtin_prefetch(c->row + 8);
     }
 }
 
-static void fetch_runs(const struct coming *c)
+static void fetch_answer(const struct coming *c)
 {
     if (c->row != NULL) {
-        const char *runs = c->whole->runs + c->row->first;
-        __builtin_prefetch(runs);
-        __builtin_prefetch(runs + 64);
         __builtin_prefetch(&c->row->known->answer);
         __builtin_prefetch(&c->row->known->answer.v4_count);
         __builtin_prefetch(c->row->known + 1); /* its names and addresses */
@@ -633,6 +683,6 @@ void memo_expect(struct memo *memo, const struct memo_pair *pairs, size_t count)
         fetch_row(&coming[i]);
     }
     for (size_t i = 0; i < count; i++) {
-        fetch_runs(&coming[i]);
+        fetch_answer(&coming[i]);
     }
 }

@@ -21,7 +21,7 @@
 #include "join/source.h"
 #include "join/values.h"
 
-#define READER_BATCH_LEN (256 * 1024)
+#define READER_BATCH_LEN (64 * 1024)
 
 struct flow_batch {
     struct flow_record *records;
