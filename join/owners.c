@@ -683,7 +683,8 @@ static int go_on(struct owners *owners, uint16_t cluster, struct interval *inter
         changed.from_us = told->from_us > since_us ? told->from_us : since_us;
         changed.from_us = changed.from_us < owner->from_us ? changed.from_us : owner->from_us;
     }
-    return changed.from_us == owner->from_us && same_texts(&changed, owner)
+    bool told_long_ago = owner->hint && interval->seen_us - owner->seen_us >= OWNERS_HINT_TOLD_US;
+    return changed.from_us == owner->from_us && same_texts(&changed, owner) && !told_long_ago
                ? 0
                : publish(owners, interval, &changed);
 }
@@ -774,6 +775,20 @@ static int part(struct owners *owners, struct object *object, struct owner *made
     return err;
 }
 
+/* A pod has one address of each family: has it still those that it had? */
+static bool hint_goes_on(const struct owner *owner, const struct owner *told)
+{
+    for (uint32_t i = 0; i < told->address_count; i++) {
+        bool known = has_addr(owner->addresses, owner->address_count, &told->addresses[i]);
+        for (uint32_t j = 0; j < owner->address_count && !known; j++) {
+            if (addr_is_v4(&owner->addresses[j]) == addr_is_v4(&told->addresses[i])) {
+                return false;
+            }
+        }
+    }
+    return true;
+}
+
 /* The object holds these addresses at that time. */
 static int hold(struct owners *owners, uint16_t cluster, struct object *object,
                 const struct owner *told, const struct owner_fact *fact)
@@ -786,8 +801,9 @@ static int hold(struct owners *owners, uint16_t cluster, struct object *object,
     }
     const struct owner *owner = &own->span->owner;
     bool open = owner->to_us == OWNER_OPEN;
-    bool keeps = fact->partial || covers_all(told->addresses, told->address_count, owner->addresses,
-                                             owner->address_count);
+    bool keeps = fact->hint ? hint_goes_on(owner, told)
+                            : fact->partial || covers_all(told->addresses, told->address_count,
+                                                          owner->addresses, owner->address_count);
     if (open && keeps) {
         own->seen_us = fact->at_us > own->seen_us ? fact->at_us : own->seen_us;
         int err = go_on(owners, cluster, own, told);

@@ -12,7 +12,8 @@
  *   - an object that does not say when it began is dated OWNERS_BACKDATE_US before it was first
  *     seen, because the API server knows an address a little later than the network does;
  *   - what is only a hint (a DNS server's word about its client) answers where nothing else is
- *     known.
+ *     known, and for an hour after it was last heard; heard of another address of the same family,
+ *     it has left the former.
  *
  * Bounded: beyond `max` intervals those that ended first are forgotten.
  *
@@ -33,6 +34,10 @@
 /* Of an interval that has not ended. */
 #define OWNER_OPEN INT64_MAX
 #define OWNER_ADDRS_MAX 8 /* addresses kept of one object */
+/* How long a hint counts after it was last heard (it is told of at least every OWNERS_HINT_TOLD_US
+ * while it comes): what has the address then may never say a word. */
+#define OWNERS_HINT_HOLDS_US US_PER_HOUR
+#define OWNERS_HINT_TOLD_US (15 * US_PER_MIN)
 #define OWNERS_BACKDATE_US (10 * US_PER_S)
 #define OWNERS_MAX_DEFAULT ((size_t)1 << 20)
 #define OWNER_TEXT_MAX 255    /* octets kept of each text but the labels */

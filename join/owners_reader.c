@@ -115,28 +115,35 @@ bool owners_know(struct owners_reader *reader, const char *cluster)
     return reader->cluster_known;
 }
 
+/* When it no longer counts. */
+static int64_t counts_until(const struct owner *owner)
+{
+    int64_t holds_us = owner->hint ? owner->seen_us + OWNERS_HINT_HOLDS_US : INT64_MAX;
+    return owner->to_us < holds_us ? owner->to_us : holds_us;
+}
+
 /* Narrows the entry to what one slot says of the time; true if somebody had the address then. */
 static bool look_in_slot(const struct slot *slot, int64_t time_us, struct entry *entry)
 {
     for (size_t i = 0; slot != NULL && i < slot->count; i++) {
         struct span *span = slot->items[i]->span;
         const struct owner *owner = &span->owner;
-        if (owner->from_us >= owner->to_us) {
+        int64_t to_us = counts_until(owner);
+        if (owner->from_us >= to_us) {
             continue;
         }
         if (owner->from_us > time_us) {
             entry->to_us = owner->from_us < entry->to_us ? owner->from_us : entry->to_us;
             break;
         }
-        if (owner->to_us > time_us) {
+        if (to_us > time_us) {
             entry->from_us = owner->from_us > entry->from_us ? owner->from_us : entry->from_us;
-            entry->to_us = owner->to_us < entry->to_us ? owner->to_us : entry->to_us;
+            entry->to_us = to_us < entry->to_us ? to_us : entry->to_us;
             entry->span = span;
             return true;
         }
-        entry->from_us = owner->to_us > entry->from_us ? owner->to_us : entry->from_us;
-        entry->former_to_us =
-            owner->to_us > entry->former_to_us ? owner->to_us : entry->former_to_us;
+        entry->from_us = to_us > entry->from_us ? to_us : entry->from_us;
+        entry->former_to_us = to_us > entry->former_to_us ? to_us : entry->former_to_us;
     }
     return false;
 }

@@ -155,6 +155,18 @@ static const struct scenario SCENARIOS[] = {
     {"another hint ends the former",
      {{HINTED, 100, "/x", A, NEVER}, {HINTED, 200, "/y", A, NEVER}},
      {{A, 189, "x"}, {A, 190, "y"}}},
+    {"a hint counts for an hour after it was last heard",
+     {{HINTED, 100, "/x", A, NEVER}, {HINTED, 500, "/x", A, NEVER}, {HINTED, 3000, "/x", A, NEVER}},
+     {{A, 100, "x"}, {A, 6599, "x"}, {A, 6600, NULL}}},
+    {"a hint that was followed by another long after counts for an hour, too",
+     {{HINTED, 100, "/x", A, NEVER}, {HINTED, 9000, "/y", A, 9000}},
+     {{A, 3699, "x"}, {A, 3700, NULL}, {A, 8999, NULL}, {A, 9000, "y"}}},
+    {"a hint that is heard of another address has left the former",
+     {{HINTED, 100, "/x", A, NEVER}, {HINTED, 200, "/x", B, 200}},
+     {{A, 150, "x"}, {A, 250, NULL}, {B, 199, NULL}, {B, 250, "x"}}},
+    {"unless it is of the other family",
+     {{HINTED, 100, "/x", A, NEVER}, {HINTED, 200, "/x", A6, NEVER}, {HINTED, 300, "/x", A, NEVER}},
+     {{A, 350, "x"}, {A6, 350, "x"}}},
 };
 /* clang-format on */
 
