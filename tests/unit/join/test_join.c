@@ -241,6 +241,32 @@ static void a_step_of_a_coarse_clock_is_asked_about_as_a_span(void **state)
 #undef ENDS
 }
 
+/* Headers of one input say different things, while batches of both are in work. */
+static void columns_change_in_the_middle_whoever_parses(void **state)
+{
+    struct run *run = *state;
+    struct buf text = {0};
+    enum { TIMES = 300 };
+    for (int i = 0; i < TIMES; i++) {
+        buf_str(&text, "srcaddr dstaddr start end\n"
+                       "192.0.2.7 198.51.100.9 1779444000 1779444000\n"
+                       "dstaddr end srcaddr start\n"
+                       "198.51.100.9 1779444000 192.0.2.7 1779444000\n"
+                       "198.51.100.9 1779444000 192.0.2.7 1779444000\n");
+    }
+    buf_char(&text, '\0');
+    run->workers = 4;
+    assert_int_equal(join_text(run, &SINK_CSV, text.data, 1), 0);
+    assert_int_equal(run->totals.flows, 3 * TIMES);
+    assert_int_equal(count_lines(&run->out), 3 * TIMES + 1);
+    size_t right = 0;
+    for (char *at = run->out.data; (at = strstr(at, ",192.0.2.7,,")) != NULL; at++) {
+        right++;
+    }
+    assert_int_equal(right, 3 * TIMES);
+    buf_fini(&text);
+}
+
 static void inline_gives_every_good_record(void **state)
 {
     struct run *run = *state;
@@ -465,6 +491,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(what_is_true_of_all_records_is_said_once_for_an_input,
                                         set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_step_of_a_coarse_clock_is_asked_about_as_a_span, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(columns_change_in_the_middle_whoever_parses, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(inline_gives_every_good_record, set_up, tear_down),
         cmocka_unit_test_setup_teardown(inline_refuses_what_is_not_json, set_up, tear_down),
