@@ -208,6 +208,35 @@ static unsigned score(struct parser *parser, struct text line)
     return timed && head.message.len > 0 ? 30 : 0;
 }
 
+/* The JSON that a message ends with, as log forwarders put it behind a tag; NULL if there is none.
+ */
+static struct text find_json(struct text message)
+{
+    enum { TAG_MAX = 100 };
+    size_t room = message.len < TAG_MAX ? message.len : TAG_MAX;
+    const char *brace = room > 0 ? memchr(message.data, '{', room) : NULL;
+    if (brace == NULL || message.data[message.len - 1] != '}') {
+        return (struct text){NULL, 0};
+    }
+    return (struct text){brace, (size_t)(message.data + message.len - brace)};
+}
+
+/* A line of a system log that is none of the LOG target's. */
+static enum parsed parse_other(struct parser *parser, const struct syslog_head *head,
+                               const struct outer *outer, struct flow_record *record)
+{
+    struct outer inside = *outer;
+    struct text json = find_json(head->message);
+    if (json.data == NULL || head->time_us == 0) {
+        return parse_skip(record, SKIP_NOT_A_FLOW);
+    }
+    inside.depth++;
+    inside.time_us = head->exact || outer->time_us == 0 ? head->time_us : outer->time_us;
+    inside.node = head->host.data != NULL ? head->host : outer->node;
+    record->kept = json;
+    return parse_inner(parser, json, &inside, record);
+}
+
 static enum parsed parse(struct parser *parser, struct text line, const struct outer *outer,
                          struct flow_record *record)
 {
@@ -220,7 +249,7 @@ static enum parsed parse(struct parser *parser, struct text line, const struct o
     }
     syslog_peel(line, &parser->civil, parser->year_near_us, &head);
     if (!split(head.message, &parts)) {
-        return parse_skip(record, SKIP_NOT_A_FLOW);
+        return parse_other(parser, &head, outer, record);
     }
     if (!read_direction(parts.link, flow)) {
         return parse_skip(record, SKIP_INGRESS);

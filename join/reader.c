@@ -123,6 +123,10 @@ static int unknown(const struct reader *reader, uint64_t number, const struct pa
                              : "name it with --from FORMAT, or its fields with --map";
     char tried[512] = "";
     for (size_t i = 0; FORMATS[i] != NULL; i++) {
+        bool mapped = FORMATS[i] == &FORMAT_JSON || FORMATS[i] == &FORMAT_CSV;
+        if (mapped && parser->options.map == NULL) {
+            continue;
+        }
         size_t len = strlen(tried);
         snprintf(tried + len, sizeof(tried) - len, "%s%s", len > 0 ? ", " : "", FORMATS[i]->name);
     }

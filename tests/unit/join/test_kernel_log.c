@@ -22,6 +22,11 @@
 #define TIME "2026-05-22T10:00:01.000000Z"
 #define EGRESS "kernel-log tcp " PAIR " unknown egress start " TIME
 
+#define JSON                                                                                       \
+    "{\"start_time\":1779444000,\"end_time\":1779444000,\"source_ip\":\"192.0.2.7\",\"dest_ip\":"  \
+    "\"198.51.100.9\",\"source_name_aggr\":\"a-*\",\"dest_name_aggr\":\"pub\",\"reporter\":"       \
+    "\"src\"}"
+
 static const struct {
     const char *line;
     const char *is;
@@ -106,6 +111,17 @@ static const struct {
     /* Other lines of the same log. */
     {AT " host kernel: eth0: link up", "skip not-a-flow"},
     {AT " host sshd[77]: SRC=192.0.2.7 DST=198.51.100.9", "skip not-a-flow"},
+    {AT " host app: {\"level\":\"info\"}", "skip not-a-flow"},
+    {AT " host app: {\"flow\":{} more", "skip not-a-flow"},
+    {AT " host app: }", "skip not-a-flow"},
+
+    /* Records that a log forwarder put behind its tag. */
+    {"<14>" AT " host flows: " JSON, "calico ? 192.0.2.7 > 198.51.100.9 unknown egress aggregate "
+                                     "2026-05-22T10:00:00.000000Z"},
+    {"<14>1 " AT " host app 1 - - {\"flow\":{\"IP\":{\"source\":\"192.0.2.7\",\"destination\":"
+     "\"198.51.100.9\"}}}",
+     "hubble ? 192.0.2.7 > 198.51.100.9 unknown unknown " TIME},
+    {"app: " JSON, "skip not-a-flow"},
     {"IN=cali1 SRC=192.0.2.7 DST=198.51.100.9", "skip not-a-flow"},
     {"x OUT=eth0 SRC=192.0.2.7 DST=198.51.100.9", "skip not-a-flow"},
     {"", "skip not-a-flow"},

@@ -214,7 +214,8 @@ static void what_is_of_no_known_format_is_refused_with_what_was_tried(void **sta
     write_file(fixture->path, "\nhello\n", 7);
     assert_int_equal(read_all(fixture, NULL, &out, &why), W_EFORMAT);
     snprintf(expected, sizeof(expected), "%s: line 2 is of no known format (tried", fixture->path);
-    for (size_t i = 0; FORMATS[i] != NULL; i++) {
+    /* json and csv are not, without a map; they are the last. */
+    for (size_t i = 0; FORMATS[i] != &FORMAT_JSON; i++) {
         size_t len = strlen(expected);
         snprintf(expected + len, sizeof(expected) - len, "%s %s", i > 0 ? "," : "",
                  FORMATS[i]->name);
