@@ -265,11 +265,18 @@ static int send_file(struct run *run, struct why *why)
 {
     struct sending sending = {.run = run};
     struct why what = {""};
+    bool capture;
     int err = input_open(&sending.input, run->path, why);
     if (err != 0) {
         return err;
     }
-    err = send_input(run, &sending, &what);
+    err = load_is_capture(sending.input, &capture, &what);
+    if (err == 0 && !capture) {
+        err = why_set(&what, W_EFORMAT,
+                      "not Frame Streams; a service takes the DNS answers of a flow log by POST "
+                      "/v1/flows?reply=none");
+    }
+    err = err == 0 ? send_input(run, &sending, &what) : err;
     if (what.text[0] != '\0' || err != 0) {
         why_set(why, err, "%s: %s", run->path, what.text[0] != '\0' ? what.text : err_str(err));
     }

@@ -155,22 +155,29 @@ static int load_log(struct ingest *ingest, struct input *input, const struct loa
     return err;
 }
 
+int load_is_capture(struct input *input, bool *capture, struct why *why)
+{
+    char head[ESCAPE_LEN];
+    int64_t len = input_peek(input, head, sizeof(head), why);
+    *capture = len >= 0 && memcmp(head, "\0\0\0", (size_t)len) == 0;
+    return len < 0 ? (int)len : 0;
+}
+
 int load_file(struct ingest *ingest, const struct load_options *options, struct load_result *result,
               struct why *why)
 {
     struct input *input;
-    char head[ESCAPE_LEN];
+    bool capture;
     *result = (struct load_result){0};
     int err = input_open(&input, options->capture.peer, why);
     if (err != 0) {
         return err;
     }
-    int64_t len = input_peek(input, head, sizeof(head), why);
-    if (len < 0) {
+    err = load_is_capture(input, &capture, why);
+    if (err != 0) {
         input_close(&input);
-        return (int)len;
+        return err;
     }
-    bool capture = memcmp(head, "\0\0\0", (size_t)len) == 0;
     if (!capture) {
         return load_log(ingest, input, options, result, why);
     }

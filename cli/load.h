@@ -13,6 +13,7 @@
 
 #include "collector/ingest.h"
 #include "join/format.h"
+#include "join/source.h"
 
 struct load_options {
     struct capture_options capture; /* its `peer` is the file */
@@ -33,6 +34,10 @@ struct load_result {
  * the file. */
 int load_file(struct ingest *ingest, const struct load_options *options, struct load_result *result,
               struct why *why);
+
+/* Does the input begin as Frame Streams do? Nothing is taken from it. Returns 0 or what input_peek
+ * does. */
+int load_is_capture(struct input *input, bool *capture, struct why *why);
 
 /* Room for the identity of a stream of DNS responses, "hubble:node-1". */
 #define LOAD_IDENTITY_MAX 256
