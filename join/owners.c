@@ -135,6 +135,11 @@ static int add_cluster(struct owners *owners, const char *cluster, uint16_t *num
     return 0;
 }
 
+uint64_t owners_hash(uint16_t cluster, const struct addr *addr)
+{
+    return XXH3_64bits_withSeed(addr->b, sizeof(addr->b), cluster);
+}
+
 XXH128_hash_t owners_slot_key(uint16_t cluster, bool hint, const struct addr *addr)
 {
     uint8_t bytes[sizeof(addr->b) + 3] = {(uint8_t)cluster, (uint8_t)(cluster >> 8), hint};
@@ -345,6 +350,9 @@ static int add_to_slots(struct owners *owners, uint16_t cluster, struct interval
     const struct owner *owner = &interval->span->owner;
     int err = 0;
     for (uint32_t i = first; i < owner->address_count && err == 0; i++) {
+        uint64_t bit = owners_hash(cluster, &owner->addresses[i]) % OWNERS_FILTER_BITS;
+        atomic_fetch_or_explicit(&owners->filter[bit / 8], (uint8_t)(1u << (bit % 8)),
+                                 memory_order_relaxed);
         err = slot_add(&owners->slots, owners_slot_key(cluster, owner->hint, &owner->addresses[i]),
                        interval);
     }

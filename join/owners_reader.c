@@ -9,7 +9,7 @@
 #include "join/owners_table.h"
 
 enum {
-    ENTRIES = 4096,         /* a power of two */
+    ENTRIES = 16384,        /* a power of two */
     SERVICES_ENTRIES = 512, /* likewise */
     /* What the answers of so many lookups need is kept, whatever they put out of the entries. */
     HELD = 64,
@@ -180,8 +180,13 @@ bool owners_at(struct owners_reader *reader, const char *cluster, const struct a
     if (number == CLUSTER_NONE) {
         return false;
     }
-    uint64_t hash = XXH3_64bits_withSeed(addr->b, sizeof(addr->b), number);
-    struct entry *entry = &reader->entries[hash & (ENTRIES - 1)];
+    uint64_t hash = owners_hash(number, addr);
+    uint64_t bit = hash % OWNERS_FILTER_BITS;
+    uint8_t bits = atomic_load_explicit(&reader->owners->filter[bit / 8], memory_order_relaxed);
+    if ((bits >> (bit % 8) & 1) == 0) {
+        return false;
+    }
+    struct entry *entry = &reader->entries[hash >> 40 & (ENTRIES - 1)];
     if (entry->version != version || entry->cluster != number || !addr_equal(&entry->addr, addr) ||
         time_us < entry->from_us || time_us >= entry->to_us) {
         look_up(reader, number, addr, time_us, entry);

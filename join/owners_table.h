@@ -64,9 +64,15 @@ void map_remove(struct map *map, XXH128_hash_t key);
 
 enum { OWNERS_CLUSTERS_MAX = 1024, CLUSTER_NONE = 0xffff };
 
+/* Bits of the filter, a power of two. */
+enum { OWNERS_FILTER_BITS = 1 << 20 };
+
 struct owners {
-    pthread_rwlock_t lock; /* guards everything below but `version` */
+    pthread_rwlock_t lock; /* guards everything below but `version` and `filter` */
     _Atomic uint64_t version;
+    /* A bit for each address that was ever added, so that most others (the world's) are told apart
+     * without the lock: where the bit is not set, nobody is known. */
+    _Atomic uint8_t filter[OWNERS_FILTER_BITS / 8];
     size_t max;
     char **clusters;
     size_t cluster_count;
@@ -87,6 +93,8 @@ struct owners {
 
 /* CLUSTER_NONE if the table has none of that name. */
 uint16_t owners_cluster(const struct owners *owners, const char *cluster);
+/* Of an address in a cluster. */
+uint64_t owners_hash(uint16_t cluster, const struct addr *addr);
 XXH128_hash_t owners_slot_key(uint16_t cluster, bool hint, const struct addr *addr);
 XXH128_hash_t owners_object_key(uint16_t cluster, bool hint, enum owner_kind kind,
                                 struct text namespace, struct text name);
