@@ -25,7 +25,7 @@ senders="fstrm-bin bind9-dnsutils knot-dnsutils unbound knot knot-module-dnstap 
 knot-resolver openssl systemd"
 checks="python3-yaml shellcheck"
 laboratory="iproute2 nftables conntrack ulogd2 musl-tools procps util-linux openssl curl"
-peers="nginx-light wrk golang-github-dnstap-golang-dnstap-cli"
+peers="nginx-light wrk golang-github-dnstap-golang-dnstap-cli python3-venv"
 
 case "${1:-build}" in
 build) wanted="$compilers $libraries" ;;

@@ -47,9 +47,10 @@ def disk_bytes(path):
 
 
 class Process:
-    """A program under measurement. Its output goes to a log that is shown when it fails."""
+    """A program under measurement. Its output goes to a log that is shown when it fails, or, its
+    standard output, to a file of its own."""
 
-    def __init__(self, argv, log, stdin=None):
+    def __init__(self, argv, log, stdin=None, stdout=None):
         self.log = log
         self.argv = [str(a) for a in argv]
         self.cpu_s = None
@@ -58,7 +59,7 @@ class Process:
         self.begin = time.monotonic()
         with open(log, "wb") as out:
             self.popen = subprocess.Popen(
-                self.argv, stdin=stdin or subprocess.DEVNULL, stdout=out, stderr=out
+                self.argv, stdin=stdin or subprocess.DEVNULL, stdout=stdout or out, stderr=out
             )
 
     @property

@@ -24,6 +24,10 @@ LIVE_RATE = 50_000  # frames a second; one busy cluster
 HTTP_CONNECTIONS = 64
 HTTP_SECONDS = 8
 HTTP_ROUNDS = 3
+JOIN_FLOWS = 1_000_000
+JOIN_PAIRS = 200_000
+JOIN_SIGHTINGS = 1_000_000
+DUCKDB = "2.0.0"
 DAY_S = 86_400
 HOUR_S = 3_600
 
@@ -492,12 +496,115 @@ def measure_drop(bench):
     )
 
 
+# ---- Joining flow logs ----
+
+
+def duckdb_python():
+    """A Python with DuckDB, kept outside the tree; made on first use."""
+    cache = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+    venv = os.path.join(cache, "whither", f"duckdb-{DUCKDB}")
+    python = os.path.join(venv, "bin", "python")
+    if os.path.exists(python) and not subprocess.run([python, "-c", "import duckdb"]).returncode:
+        return python
+    note(f"installing DuckDB {DUCKDB} from PyPI into {venv}")
+    shutil.rmtree(venv, ignore_errors=True)
+    for argv in (
+        [sys.executable, "-m", "venv", venv],
+        [python, "-m", "pip", "install", "--quiet", f"duckdb=={DUCKDB}"],
+    ):
+        done = subprocess.run(argv, capture_output=True, text=True)
+        if done.returncode != 0:
+            shutil.rmtree(venv, ignore_errors=True)
+            what = (done.stderr or done.stdout).strip().splitlines()[-1:]
+            raise BenchError(f"DuckDB {DUCKDB} could not be had: {what[0] if what else argv[0]}")
+    return python
+
+
+def generate_flows(bench, form):
+    """Flow lines of one form, the table of answers, and an index of them."""
+    flows, table, capture = bench.path("flows"), bench.path("table.csv"), bench.path("flows.fstrm")
+    argv = [bench.tool("genflows"), f"--{form}", flows, "--table", table, "--capture", capture]
+    argv += ["--flows", JOIN_FLOWS, "--pairs", JOIN_PAIRS, "--sightings", JOIN_SIGHTINGS]
+    note(f"writing {JOIN_FLOWS:,} flows as {form} lines, and {JOIN_SIGHTINGS:,} answers")
+    bench.start(argv).wait()
+    data = bench.fresh_dir("join")
+    ingest(bench, capture, data)
+    os.unlink(capture)
+    sightings = bench.status(data)["sightings"]
+    if sightings != JOIN_SIGHTINGS:
+        raise BenchError(f"{JOIN_SIGHTINGS:,} sightings were to be indexed, {sightings:,} are")
+    return flows, table, data
+
+
+def join_flows(bench, data, flows):
+    """One run of whither join, from its start to its end."""
+    with open(bench.path("ours"), "wb") as out:
+        argv = [bench.whither, "join", "--quiet", "--data", data, "--to", "ecs", flows]
+        return bench.start(argv, stdout=out).wait()
+
+
+def join_row(bench, what, flows, ours, peer, theirs):
+    size = os.path.getsize(flows) / JOIN_FLOWS
+    wall_s = statistics.median(run.wall_s for run in ours)
+    cpu_s = statistics.median(run.cpu_s for run in ours)
+    peer_wall_s = statistics.median(run["wall_s"] for run in theirs)
+    peer_cpu_s = statistics.median(run["cpu_s"] for run in theirs)
+    rate, peer_rate = JOIN_FLOWS / wall_s, JOIN_FLOWS / peer_wall_s
+    bench.row(
+        f"join of 1 M {what} of {size:.0f} bytes, 200 k pairs, 1 M sightings, beside {peer}",
+        f"{rate / 1e6:.2f} M flows/s ({wall_s:.2f} s, CPU {cpu_s:.2f} s)",
+        f"{peer_rate / 1e6:.2f} M flows/s ({peer_wall_s:.2f} s, CPU {peer_cpu_s:.2f} s)",
+        f"{rate / peer_rate:.1f}", "≥ 5", rate >= 5 * peer_rate,
+    )
+
+
+def check_alike(bench, python, script):
+    """Both must name the same flows. Where several names share an address, DuckDB takes the latest
+    answer and whither the one that still holds; and DuckDB takes answers of any age."""
+    argv = [python, script, "compare", bench.path("ours"), bench.path("theirs")]
+    found = fields(bench.start(argv).wait().output())
+    note(" ".join(f"{k}: {v:,.0f}" for k, v in found.items()))
+    explained = found["alike"] + found["other_order"] + found["older"]
+    if found["missing"] > 0.0001 * JOIN_FLOWS or explained < 0.999 * found["flows"]:
+        raise BenchError(f"whither and DuckDB do not name the same: {found}")
+
+
+def measure_join(bench):
+    here = os.path.dirname(os.path.abspath(__file__))
+    python, script = duckdb_python(), os.path.join(here, "duckdb_join.py")
+    flows, table, data = generate_flows(bench, "hubble")
+    ours, theirs = [], []
+    for _ in range(bench.args.rounds):
+        ours.append(join_flows(bench, data, flows))
+        argv = [python, script, "join", flows, table, bench.path("theirs")]
+        theirs.append(fields(bench.start(argv).wait().output()))
+    check_alike(bench, python, script)
+    join_row(bench, "Hubble lines", flows, ours, f"DuckDB {DUCKDB}, 2 threads", theirs)
+
+
+def measure_joinlog(bench):
+    script = os.path.join(os.path.dirname(os.path.abspath(__file__)), "regex_join.py")
+    flows, table, data = generate_flows(bench, "journal")
+    ours, theirs = [], []
+    for _ in range(bench.args.rounds):
+        ours.append(join_flows(bench, data, flows))
+        argv = [sys.executable, script, flows, table, bench.path("theirs")]
+        theirs.append(fields(bench.start(argv).wait().output()))
+    version = platform.python_version()
+    join_row(
+        bench, "kernel LOG lines in journald JSON", flows, ours,
+        f"Python {version} with a regex and a dict", theirs,
+    )
+
+
 MEASURES = {
     "live": (measure_live, ["fstrm_capture", "dnstap"]),
     "ingest": (measure_ingest, ["taskset"]),
     "http": (measure_http, ["wrk"]),
     "memory": (measure_memory, []),
     "lookup": (measure_lookup, []),
+    "join": (measure_join, []),
+    "joinlog": (measure_joinlog, []),
     "drop": (measure_drop, []),
 }
 
