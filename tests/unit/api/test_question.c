@@ -77,6 +77,47 @@ static void a_line_becomes_a_question(void **state)
     }
 }
 
+static bool is_text(struct text text, const char *expected)
+{
+    return text.len == strlen(expected) && memcmp(text.data, expected, text.len) == 0;
+}
+
+static void a_line_may_say_what_a_flow_record_says(void **state)
+{
+    struct question question;
+    struct problem problem;
+    char text[ADDR_TEXT_MAX];
+    (void)state;
+    assert_true(read_line("{\"src\":\"10.0.0.7\",\"dst\":\"10.0.1.7\",\"aggregated\":true,"
+                          "\"alternate\":\"10.96.0.20\",\"not_before\":1779444001,"
+                          "\"own_cluster\":\"prod-2\",\"src_kind\":\"pod\","
+                          "\"src_namespace\":\"shop\",\"src_pod\":\"a\\u002d1\","
+                          "\"dst_kind\":\"service\",\"dst_namespace\":\"data\","
+                          "\"dst_pod\":\"db-0\",\"dst_service\":\"db\"}",
+                          &question, &problem));
+    assert_true(question.aggregated);
+    assert_true(question.has_alternate);
+    addr_print(&question.alternate, text);
+    assert_string_equal(text, "10.96.0.20");
+    assert_int_equal(question.not_before_us, NOW_US + 1000000);
+    assert_true(is_text(question.source_cluster, "prod-2"));
+    assert_int_equal(question.source_id->end, FLOW_END_POD);
+    assert_true(is_text(question.source_id->namespace, "shop"));
+    assert_true(is_text(question.source_id->pod, "a-1"));
+    assert_int_equal(question.destination_id->end, FLOW_END_SERVICE);
+    assert_true(is_text(question.destination_id->namespace, "data"));
+    assert_true(is_text(question.destination_id->pod, "db-0"));
+    assert_true(is_text(question.destination_id->service, "db"));
+    /* And the next line says nothing of it. */
+    assert_true(read_line("{\"src\":\"10.0.0.7\",\"dst\":\"10.0.1.7\",\"alternate\":null}",
+                          &question, &problem));
+    assert_false(question.aggregated || question.has_alternate);
+    assert_int_equal(question.not_before_us, 0);
+    assert_int_equal(question.source_cluster.len, 0);
+    assert_int_equal(question.destination_id->end, FLOW_END_UNKNOWN);
+    assert_int_equal(question.destination_id->service.len, 0);
+}
+
 static void a_line_that_is_wrong_names_the_key_at_fault(void **state)
 {
     static const struct {
@@ -104,6 +145,11 @@ static void a_line_that_is_wrong_names_the_key_at_fault(void **state)
         {"{\"src\":\"10.0.0.7\",\"dst\":\"192.0.2.1\",\"cluster\":\"\"}", "cluster"},
         {"{\"src\":\"10.0.0.7\",\"dst\":\"192.0.2.1\",\"cluster\":\"a\\u0000b\"}", "cluster"},
         {"{\"src\":\"10.0.0.7\",\"dst\":\"192.0.2.1\",\"cluster\":5}", "cluster"},
+        {"{\"src\":\"10.0.0.7\",\"dst\":\"192.0.2.1\",\"alternate\":\"x\"}", "alternate"},
+        {"{\"src\":\"10.0.0.7\",\"dst\":\"192.0.2.1\",\"not_before\":\"x\"}", "not_before"},
+        {"{\"src\":\"10.0.0.7\",\"dst\":\"192.0.2.1\",\"src_kind\":\"host\"}", "src_kind"},
+        {"{\"src\":\"10.0.0.7\",\"dst\":\"192.0.2.1\",\"dst_pod\":5}", "dst_pod"},
+        {"{\"src\":\"10.0.0.7\",\"dst\":\"192.0.2.1\",\"aggregated\":1}", "aggregated"},
     };
     (void)state;
     for (size_t i = 0; i < sizeof(TESTS) / sizeof(TESTS[0]); i++) {
@@ -169,6 +215,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_line_becomes_a_question),
+        cmocka_unit_test(a_line_may_say_what_a_flow_record_says),
         cmocka_unit_test(a_line_that_is_wrong_names_the_key_at_fault),
         cmocka_unit_test(a_line_may_be_as_long_as_the_limit_and_no_longer),
         cmocka_unit_test(a_reader_without_memory_is_not_made),

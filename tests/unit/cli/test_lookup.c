@@ -244,6 +244,61 @@ static void an_empty_index_has_a_status_and_nothing_else(void **state)
     assert_int_equal(system(command), 0);
 }
 
+/* `whither lookup SRC DST --at 10:00:05` of the index with these owners. */
+static struct cli_run look_up_with(const char *owners, const char *destination, const char *place,
+                                   const char *value)
+{
+    const char *args[] = {"lookup",   "10.0.0.7", destination, "--at", "2026-05-22T10:00:05Z",
+                          "--output", "text",     "--owners",  owners, place,
+                          value,      NULL};
+    return cli_run(args);
+}
+
+static void owners_come_from_files(void **state)
+{
+    static const char TEXT[] =
+        "{\"kind\":\"List\",\"items\":["
+        "{\"kind\":\"Pod\",\"metadata\":{\"name\":\"next\",\"namespace\":\"shop\"},\"status\":{"
+        "\"podIP\":\"10.0.0.7\",\"startTime\":\"2026-05-22T10:00:03Z\"}},"
+        "{\"kind\":\"Service\",\"metadata\":{\"name\":\"db\",\"namespace\":\"shop\","
+        "\"creationTimestamp\":\"2026-05-22T09:00:00Z\"},\"spec\":{\"clusterIP\":\"10.96.0.20\"}},"
+        "{\"kind\":\"Pod\",\"metadata\":{\"name\":\"was\",\"namespace\":\"shop\"},\"status\":{"
+        "\"phase\":\"Succeeded\",\"podIP\":\"10.0.0.7\",\"startTime\":\"2026-05-22T09:00:00Z\","
+        "\"containerStatuses\":[{\"state\":{\"terminated\":{\"finishedAt\":\"2026-05-22T10:00:"
+        "02Z\"}"
+        "}}]}}]}\n";
+    char path[] = "/tmp/whither-owners-XXXXXX";
+    char other[64];
+    int fd = mkstemp(path);
+    (void)state;
+    assert_int_equal(write(fd, TEXT, sizeof(TEXT) - 1), sizeof(TEXT) - 1);
+    close(fd);
+    enter(INDEX);
+    /* The answer was the former owner's; another client still got it. */
+    struct cli_run run = look_up_with(path, "192.0.2.10", "--data", fixture.dir);
+    assert_int_equal(run.code, 0);
+    assert_non_null(strstr(run.out, "10.0.0.7 did not ask for 192.0.2.10; 1 other client got it"));
+    cli_run_free(&run);
+    run = look_up_with(path, "10.96.0.20", "--data", fixture.dir);
+    assert_string_equal(run.out, "10.0.0.7 went to the service shop/db; it was not seen asking for "
+                                 "its name\n");
+    cli_run_free(&run);
+    /* Owners of another cluster are others. */
+    snprintf(other, sizeof(other), "%s,cluster=other", path);
+    run = look_up_with(other, "192.0.2.10", "--data", fixture.dir);
+    assert_non_null(strstr(run.out, "10.0.0.7 was going to api.example.com"));
+    cli_run_free(&run);
+    run = look_up_with("/nonexistent/owners", "192.0.2.10", "--data", fixture.dir);
+    assert_int_equal(run.code, 1);
+    assert_non_null(strstr(run.err, "/nonexistent/owners"));
+    cli_run_free(&run);
+    run = look_up_with(path, "192.0.2.10", "--server", "http://127.0.0.1:1");
+    assert_int_equal(run.code, 2);
+    assert_non_null(strstr(run.err, "the service's own count"));
+    cli_run_free(&run);
+    unlink(path);
+}
+
 static int open_fixture(void **state)
 {
     (void)state;
@@ -262,6 +317,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(commands_say_the_same_of_an_index_and_of_a_service),
+        cmocka_unit_test(owners_come_from_files),
         cmocka_unit_test(a_list_longer_than_a_page_is_read_to_its_end),
         cmocka_unit_test(a_json_answer_is_one_line),
         cmocka_unit_test(where_there_is_nothing_one_clear_line_says_so),
