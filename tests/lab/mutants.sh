@@ -14,8 +14,8 @@ MUTANTS=(
     "no TTL|join/attribute.c|until_us >= question->start_us, false}|true, false}|none"
     "no skew|join/ends.c|question->end_us + params->skew_us;|question->end_us;|skew-behind"
     "no owner bound|join/ends.c|bool pod = owner != NULL && owner->kind == OWNER_POD;|bool pod = false;|none"
-    "no blind intervals|store/cover.c|COVER_UNSETTLED : COVER_GAP;|COVER_UNSETTLED : COVER_WHOLE;|none"
-    "no cuts|store/cover.c|return COVER_GAP;|continue;|lost-frames"
+    "no blind intervals|store/cover.c|COVER_UNSETTLED : COVER_GAP;|COVER_UNSETTLED : COVER_WHOLE;|collector-kill"
+    "no cuts|store/cover.c|if (view->gaps[i].to_us >= from_us && concerns|if (false && concerns|lost-frames"
 )
 
 copy=$(mktemp -d)
