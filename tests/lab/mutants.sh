@@ -9,13 +9,12 @@
 set -u
 cd "$(dirname "$0")/../.." || exit 1
 
-# name | file | the line's text | what becomes of it | scenarios
+# name | file | the line's text | what becomes of it | scenario
 MUTANTS=(
     "no TTL|join/attribute.c|until_us >= question->start_us, false}|true, false}|none"
     "no skew|join/ends.c|question->end_us + params->skew_us;|question->end_us;|skew-behind"
     "no owner bound|join/ends.c|bool pod = owner != NULL && owner->kind == OWNER_POD;|bool pod = false;|none"
-    "no blind intervals|store/cover.c|COVER_UNSETTLED : COVER_GAP;|COVER_UNSETTLED : COVER_WHOLE;|collector-kill"
-    "no cuts|store/cover.c|if (view->gaps[i].to_us >= from_us && concerns|if (false && concerns|lost-frames"
+    "no blind intervals|store/cover.c|to_us, now_us, settle_us);|to_us, now_us, settle_us); if (watch.known) return COVER_WHOLE;|lost-frames"
 )
 
 copy=$(mktemp -d)

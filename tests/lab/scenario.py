@@ -81,7 +81,9 @@ class Run:
         for name in self.net.dns:
             self.kube.pod_began("coredns-" + name, [net.DNS_IPS[name]], time.time(), "kube-system",
                                 {"k8s-app": "kube-dns"})
-        options = params.FLAGS + list(self.trouble.options)
+        options = list(params.FLAGS)
+        if self.owners:
+            options += ["--owners", self.kube.path]
         self.service = whither.Service(self.lab, options=options)
         self._dns()
 
@@ -190,7 +192,7 @@ class Run:
         return [json.loads(line) for line in done.stdout.splitlines()]
 
     def server(self):
-        """What a running service knows so far; of owners it knows what its own files said."""
+        """What a running service knows so far."""
         return ["--server", "http://127.0.0.1:%d" % self.service.http_port]
 
     def index(self):
@@ -231,13 +233,17 @@ class Run:
         self._settle()
         truths = truth.Truth(self.sniffed, self.lab.path("seen.jsonl"),
                              self.trouble.replicas_tapped, self.instances)
-        self.trouble.nothing_before(min(self._stream_starts(), default=self.begin))
+        starts = sorted(self._stream_starts())[:2]
+        self.trouble.nothing_before(starts[0], starts[-1])
         results = {}
         for form in self.forms():
-            records = self._join(form, self._shifted(form), self.index())
+            # Both ways to ask: the service that has watched, and the index it wrote.
+            answers = self.server() if form == "conntrack" else self.index()
+            records = self._join(form, self._shifted(form), answers)
             results[form] = score.Score(truths, self.trouble, self.begin, self.owners).add_all(records, self.end)
         if self.early:
-            results["early"] = score.Score(truths, self.trouble, self.begin, False, early=True).add_all(self.early, self.end)
+            results["early"] = score.Score(truths, self.trouble, self.begin, self.owners,
+                                           early=True).add_all(self.early, self.end)
         for result in results.values():
             result.explain(self.lab, [whither.binary(), "lookup", "--output", "text"]
                            + (self.server() if result.early else self.index()) + params.FLAGS)

@@ -70,6 +70,8 @@ class Score:
         return lower - self.edge - (1.0 if dated else 0.0), lower + self.edge
 
     def _mine(self, flow, answer):
+        if self.early:              # of a new owner the service may not have heard yet
+            return answer.client in flow.instance.addresses
         return answer.client in self._clients(flow) and (
             not self.owners or answer.time >= flow.instance.from_s)
 
@@ -152,8 +154,9 @@ class Score:
         sure = [answer for answer in own if not self._hidden(answer, self.trouble.doubtful)]
         perhaps = [answer for answer in own if not self._hidden(answer, self.trouble.lost)]
         flow.allowed = self._named(flow, sure, others) if sure else self._unnamed(flow, others)
-        if len(perhaps) > len(sure):
-            flow.allowed |= self._named(flow, perhaps, others)
+        for answer in perhaps:
+            if answer not in sure:              # each may have come through, or been lost
+                flow.allowed |= self._named(flow, sure + [answer], others)
         if self.owners and flow.destination.startswith("10."):
             flow.allowed = {"internal"}
         meant = [answer for answer in own if self._means(answer, flow.sni)

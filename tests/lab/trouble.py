@@ -120,7 +120,6 @@ class Trouble:
     shift_s = 0.0                   # added to the flow log's times
     replicas_tapped = ("dns1", "dns2")
     proxied, early_joins = False, False
-    options = ()                    # of the service
 
     def __init__(self):
         self.lost, self.doubtful = [], []
@@ -133,10 +132,10 @@ class Trouble:
         self.lost.append((from_s, to_s, replicas))
         self.doubtful.append((from_s - BUFFERED_S, to_s + retry_s, replicas))
 
-    def nothing_before(self, time_s):
-        """The service did not listen yet."""
-        self.lost.append((0.0, time_s, ("dns1", "dns2")))
-        self.doubtful.append((0.0, time_s + BUFFERED_S, ("dns1", "dns2")))
+    def nothing_before(self, first_s, last_s):
+        """The first sender was not there yet; the last one came then."""
+        self.lost.append((0.0, first_s, ("dns1", "dns2")))
+        self.doubtful.append((0.0, last_s + BUFFERED_S, ("dns1", "dns2")))
 
 
 class CollectorRestart(Trouble):
@@ -210,9 +209,8 @@ class LostFrames(Trouble):
 
 
 class Untapped(Trouble):
-    """One replica of two sends nothing, and the service knows that there are two."""
+    """One replica of two sends nothing; that there are two, the service knows from their pods."""
     title, replicas_tapped = "a replica not tapped", ("dns1",)
-    options = ("--expect-senders", "2")
 
     def run(self, run, seconds):
         self.blind(0.0, float("inf"), ("dns2",))
