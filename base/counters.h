@@ -96,6 +96,25 @@
     X(COUNT_PODS_TOO_LONG, TOO_LONG_NAME, "kind=\"pods\"", false, TOO_LONG_HELP)                   \
     X(COUNT_SERVICES_TOO_LONG, TOO_LONG_NAME, "kind=\"services\"", false, TOO_LONG_HELP)           \
     X(COUNT_NODES_TOO_LONG, TOO_LONG_NAME, "kind=\"nodes\"", false, TOO_LONG_HELP)                 \
+    X(COUNT_FOLLOW_FILES, "whither_follow_files", "", true, "Flow logs that are followed now.")    \
+    X(COUNT_FOLLOW_BYTES, "whither_follow_bytes_total", "", false, "Octets read of flow logs.")    \
+    X(COUNT_FOLLOW_UNREAD, "whither_follow_unread_bytes", "", true,                                \
+      "Octets in followed flow logs that were not yet read.")                                      \
+    X(COUNT_FOLLOW_FLOWS, "whither_follow_flows_total", "", false, "Flows named and written.")     \
+    X(COUNT_FOLLOW_BAD, "whither_follow_bad_records_total", "", false,                             \
+      "Records of flow logs that could not be read.")                                              \
+    X(COUNT_FOLLOW_HELD, "whither_follow_held", "", true,                                          \
+      "Flows that wait until what was answered before them is known.")                             \
+    X(COUNT_FOLLOW_LAG, "whither_follow_lag_seconds", "", true,                                    \
+      "How long the oldest of them has waited.")                                                   \
+    X(COUNT_FOLLOW_EARLY, "whither_follow_unsettled_total", "", false,                             \
+      "Flows decided before that, because too many waited or the program ended.")                  \
+    X(COUNT_FOLLOW_TRUNCATED, "whither_follow_truncated_total", "", false,                         \
+      "Flow logs whose content was replaced.")                                                     \
+    X(COUNT_FOLLOW_LOST, "whither_follow_lost_total", "", false,                                   \
+      "Flow logs of which a part was gone before it was read.")                                    \
+    X(COUNT_FOLLOW_BLOCKED, "whither_follow_blocked", "", true,                                    \
+      "1 while nothing is read because the output or the index cannot be used.")                   \
     X(COUNT_LAST_FRAME, "whither_dnstap_last_timestamp_seconds", "", true,                         \
       "When frames were received last.")
 

@@ -22,18 +22,13 @@
 /* What each thread may remember of the index: some 200,000 pairs of client and address. */
 #define MEMO_BYTES ((size_t)64 * 1024 * 1024)
 
-/* What one thread that asks the index needs. */
-struct reader_thread {
-    struct store_view *view;
-    struct join_index index;
-};
-
 struct answers {
     const struct settings *settings;
     struct source source;
     struct owners *owners;
-    struct remote_answers *remote; /* NULL: an index of this machine */
-    struct reader_thread *readers; /* of the index */
+    struct owners_store *owners_link; /* with --follow */
+    struct remote_answers *remote;    /* NULL: an index of this machine */
+    struct live_index *readers;       /* of the index, one for each thread */
     size_t reader_count;
     struct join_oracle oracles[JOIN_WORKERS_MAX];
     size_t oracle_count;
@@ -183,7 +178,8 @@ static int open_readers(struct answers *answers)
 {
     struct attribute_params params = settings_attribution(answers->settings);
     int64_t now_us = clock_now_us();
-    size_t count = processors();
+    bool follow = answers->settings->follow;
+    size_t count = follow ? 1 : processors();
     int err = 0;
     answers->readers = calloc(count, sizeof(*answers->readers));
     if (answers->readers == NULL) {
@@ -191,12 +187,16 @@ static int open_readers(struct answers *answers)
     }
     answers->reader_count = count;
     for (size_t i = 0; i < count && err == 0; i++) {
-        struct reader_thread *reader = &answers->readers[i];
+        struct live_index *reader = &answers->readers[i];
+        reader->cluster = answers->settings->cluster;
+        reader->settle_us = answers->settings->settle_us;
+        reader->owners = follow ? answers->owners_link : NULL;
         reader->index.now_us = now_us;
         err = store_view_new(answers->source.store, &reader->view);
         err = err != 0 ? err : attributor_new(&reader->index.attributor, reader->view, &params);
         err = err != 0 ? err : attributor_set_owners(reader->index.attributor, answers->owners);
-        err = err != 0 ? err : attributor_remember(reader->index.attributor, MEMO_BYTES);
+        /* What is remembered holds for an index as it is at one time. */
+        err = err != 0 || follow ? err : attributor_remember(reader->index.attributor, MEMO_BYTES);
         answers->oracles[i] = (struct join_oracle){join_ask_index, &reader->index};
     }
     answers->oracle_count = count;
@@ -208,7 +208,8 @@ static int open_owners(struct answers *answers, struct why *why)
     struct owner_files files = {false};
     int err = 0;
     if (answers->source.view != NULL) {
-        err = owners_load(answers->owners, answers->source.view, NULL, 0);
+        err = owners_store_new(&answers->owners_link, answers->owners);
+        err = err == 0 ? owners_store_load(answers->owners_link, answers->source.view) : err;
         err = err == 0 ? 0 : why_set(why, err, "%s: %s", answers->source.where, err_str(err));
     }
     err = err != 0 ? err : owner_files_read(&files, answers->owners, answers->settings, why);
@@ -225,7 +226,8 @@ static int open_index(struct answers *answers, struct why *why)
         return err;
     }
     err = captures ? open_captures(answers, why) : source_open(&answers->source, settings, why);
-    if (err == 0 && !captures && !source_has_answers(&answers->source, why)) {
+    /* Who follows is there before the first answer. */
+    if (err == 0 && !captures && !settings->follow && !source_has_answers(&answers->source, why)) {
         err = -ENOENT;
     }
     err = err != 0 ? err : open_owners(answers, why);
@@ -267,6 +269,7 @@ void answers_close(struct answers **out)
         store_view_free(&answers->readers[i].view);
     }
     free(answers->readers);
+    owners_store_free(&answers->owners_link);
     owners_free(&answers->owners);
     source_close(&answers->source);
     remove_dir(answers->dir);
@@ -281,6 +284,11 @@ const struct join_oracle *answers_oracles(const struct answers *answers, size_t 
 {
     *count = answers->oracle_count;
     return answers->oracles;
+}
+
+struct live_index *answers_index(const struct answers *answers)
+{
+    return answers->reader_count > 0 ? &answers->readers[0] : NULL;
 }
 
 bool answers_doubtful(const struct answers *answers)

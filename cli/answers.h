@@ -11,7 +11,7 @@
 #include <stdbool.h>
 
 #include "cli/settings.h"
-#include "join/join.h"
+#include "join/live.h"
 
 struct answers;
 
@@ -25,6 +25,8 @@ void answers_close(struct answers **answers);
 /* Up to JOIN_WORKERS_MAX oracles, each for one thread: one for each processor, or a single one for
  * a service. They live until answers_close. */
 const struct join_oracle *answers_oracles(const struct answers *answers, size_t *count);
+/* With --follow: the index that the one oracle asks; NULL for a service. */
+struct live_index *answers_index(const struct answers *answers);
 /* A capture was damaged. NULL is fine. */
 bool answers_doubtful(const struct answers *answers);
 /* Says on stderr where the owners end before the flows. */

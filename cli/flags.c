@@ -119,6 +119,14 @@ const struct flag FLAGS[] = {
      "what is what in other JSON and CSV, as source.ip=src,destination.ip=dst,@timestamp=ts; "
      "repeatable",
      AT(maps), .commands = JOIN | DOCTOR, .type = FLAG_TEXTS, .group = GROUP_INPUT},
+    {FLAG("follow"), NULL, NULL,
+     "keep going: read what is added to the files, through rotation, and name it as the answers "
+     "come in",
+     AT(follow), .commands = JOIN, .type = FLAG_BOOL, .group = GROUP_INPUT},
+    {FLAG("checkpoint"), "FILE", NULL,
+     "with --follow: where it is kept how far that got, for a restart; without it, PATH.checkpoint "
+     "for --out file:PATH",
+     AT(checkpoint), .commands = JOIN, .type = FLAG_TEXT, .group = GROUP_INPUT},
     {FLAG("columns"), "NAMES", NULL,
      "what the columns are called where no header says so, as 'srcaddr dstaddr start end'",
      AT(columns), .commands = JOIN | DOCTOR, .type = FLAG_TEXT, .group = GROUP_INPUT},
@@ -167,6 +175,10 @@ const struct flag FLAGS[] = {
 
     {FLAG("to"), "FORMAT", NULL, "ecs, inline, table or csv; table on a terminal, else ecs", AT(to),
      .commands = JOIN, .type = FLAG_TEXT, .group = GROUP_OUTPUT},
+    {FLAG("out"), "SINK", NULL,
+     "with --follow: where the flows go, - (standard output) or file:PATH, which after a restart "
+     "has each flow once",
+     AT(out), .commands = JOIN, .type = FLAG_TEXT, .group = GROUP_OUTPUT},
     {FLAG("explain"), "N", NULL, "why line (or Loki entry) N of each source got its name, in words",
      AT(explain), .min = 1, .max = UINT32_MAX, .commands = JOIN, .type = FLAG_COUNT,
      .group = GROUP_OUTPUT},

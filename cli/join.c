@@ -12,24 +12,13 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "cli/answers.h"
 #include "cli/commands.h"
+#include "cli/follow.h"
 #include "cli/parsing.h"
-#include "join/source.h"
-
-#define PROGRESS_EVERY_US (US_PER_S / 5)
 
 /* ---- What is said on stderr ---- */
 
-struct report {
-    const struct settings *settings;
-    const struct source_list *sources;
-    int64_t start_us; /* monotonic */
-    int64_t shown_us; /* when progress was shown last, 0: it is not on the terminal */
-    int64_t last_flow_us;
-};
-
-static void clear_progress(struct report *report)
+void clear_progress(struct report *report)
 {
     if (report->shown_us != 0) {
         fputs("\r\033[K", stderr);
@@ -37,7 +26,7 @@ static void clear_progress(struct report *report)
     }
 }
 
-static void on_warning(void *ctx, const char *text)
+void on_warning(void *ctx, const char *text)
 {
     struct report *report = ctx;
     if (!report->settings->quiet) {
@@ -75,7 +64,7 @@ static const char *list_item(bool *first)
 }
 
 /* The final count: one line of flows by verdict, one each of what was left out and was bad. */
-static void print_totals(const struct report *report, const struct join_totals *totals)
+void print_totals(const struct report *report, const struct join_totals *totals)
 {
     uint64_t skipped = 0;
     bool first = true;
@@ -117,7 +106,7 @@ static void print_totals(const struct report *report, const struct join_totals *
 
 /* ---- The run ---- */
 
-static int fail(int err, const struct why *why)
+int fail_join(int err, const struct why *why)
 {
     /* Whoever read our output has enough (`| head`). */
     if (err == -EPIPE && why->text[0] == '\0') {
@@ -145,10 +134,16 @@ static int write_stdout(void *ctx, const char *bytes, size_t len)
     return 0;
 }
 
-static unsigned terminal_width(void)
+/* The result is read by a person. */
+static bool to_terminal(const struct settings *settings)
+{
+    return isatty(STDOUT_FILENO) && (settings->out == NULL || strcmp(settings->out, "-") == 0);
+}
+
+static unsigned terminal_width(const struct settings *settings)
 {
     struct winsize size;
-    if (!isatty(STDOUT_FILENO)) {
+    if (!to_terminal(settings)) {
         return 0;
     }
     return ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 100;
@@ -184,7 +179,7 @@ static int choose(const struct settings *settings, struct join_options *options,
         options->sink = &SINK_EXPLAIN;
         options->sink_options.explain = settings->explain;
     } else if (to == NULL) {
-        to = isatty(STDOUT_FILENO) ? "table" : "ecs";
+        to = to_terminal(settings) ? "table" : "ecs";
     }
     options->sink = options->sink != NULL ? options->sink : sink_by_name(to);
     if (options->sink == NULL) {
@@ -212,7 +207,7 @@ static int run(const struct join_options *options, struct report *report, unsign
     struct why *why = options->write_ctx;
     int err = join_new(&join, options);
     if (err != 0) {
-        return fail(err, why);
+        return fail_join(err, why);
     }
     err = read_all(join, report->sources, why);
     struct join_totals totals = *join_totals(join);
@@ -221,7 +216,7 @@ static int run(const struct join_options *options, struct report *report, unsign
     join_free(&join);
     clear_progress(report);
     if (err != 0) {
-        return fail(err, why);
+        return fail_join(err, why);
     }
     print_totals(report, &totals);
     if (report->sources->count == 0) {
@@ -260,7 +255,8 @@ int cmd_join(const struct settings *settings)
     struct parsing parsing = {0};
     struct join_options options = {
         .cluster = settings->cluster,
-        .sink_options = {settings->cluster, terminal_width(), settings->color, 0, &params, NULL},
+        .sink_options = {settings->cluster, terminal_width(settings),
+                         settings->color && to_terminal(settings), 0, &params, NULL},
         .write = write_stdout,
         .write_ctx = &why,
         .now_us = clock_now_us,
@@ -270,6 +266,7 @@ int cmd_join(const struct settings *settings)
     };
     signal(SIGPIPE, SIG_IGN); /* an error of write(2) instead: the captures' index must go */
     int err = choose(settings, &options, &why);
+    err = err != 0 ? err : check_follow(settings, &why);
     err = err != 0 ? err : parsing_init(&parsing, settings, &why);
     options.format = parsing.format;
     options.parser_options = parsing.options;
@@ -278,12 +275,14 @@ int cmd_join(const struct settings *settings)
     if (err == 0) {
         options.oracles = answers_oracles(answers, &options.workers);
         report.start_us = clock_monotonic_us();
-        err = collect(settings, &sources, &report, &why);
+        err = settings->follow ? 0 : collect(settings, &sources, &report, &why);
     }
-    if (err >= 0) {
+    if (err >= 0 && settings->follow) {
+        code = follow(&options, answers, &report);
+    } else if (err >= 0) {
         code = run(&options, &report, (unsigned)err);
     } else {
-        code = fail(err, &why);
+        code = fail_join(err, &why);
     }
     if (code != EXIT_FAILED && code != EXIT_USAGE) {
         answers_warn_age(answers, report.last_flow_us);
@@ -309,7 +308,13 @@ void cmd_join_help(FILE *out)
           "                    org (tenant), token-file; URL is http[s]://[USER:PASS@]HOST:PORT\n"
           "  SOURCE,cluster=NAME\n"
           "                    a file, DIR, 'GLOB' or - of that cluster; loki: takes cluster=NAME\n"
-          "                    among its parameters\n",
+          "                    among its parameters\n"
+          "  With --follow, files that grow, are rotated, appear later or go; compressed ones are\n"
+          "  left out.\n"
+          "\nSINK (--out)\n"
+          "  -                 standard output: after a restart, flows since the last checkpoint\n"
+          "                    come again\n"
+          "  file:PATH         a file that nobody else writes to: each flow once\n",
           out);
     parsing_help(out);
     fputs("\nOutput (--to)\n", out);

@@ -148,6 +148,9 @@ struct settings {
     const char *to;               /* --to FORMAT; NULL: by where it goes */
     struct verdict_list verdicts; /* --verdict PREFIX=ACTION */
     uint32_t explain;             /* --explain N; 0: not given */
+    bool follow;                  /* --follow */
+    const char *out;              /* --out SINK; NULL: standard output */
+    const char *checkpoint;       /* --checkpoint FILE; NULL: beside the output */
 
     /* lookup, names */
     int64_t at_us;    /* --at TIME; 0: now */

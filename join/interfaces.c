@@ -3,10 +3,13 @@
  */
 #include "join/interfaces.h"
 
+#include <endian.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <xxhash.h>
+
+#include "base/err.h"
 
 /* 2^16 addresses, in sets of 4 of which the one seen longest ago goes first. */
 enum { SETS = 1 << 14, WAYS = 4, INTERFACES = 4 };
@@ -87,4 +90,46 @@ int64_t interfaces_seen(struct interfaces *interfaces, const struct flow *flow)
     note(entry, interface, time_us);
     entry->last_us = time_us > entry->last_us ? time_us : entry->last_us;
     return before_us;
+}
+
+/* ---- Over a restart ---- */
+
+/* An entry as it is saved: the address, its time, and each interface with its time, big-endian. */
+enum { SAVED_WORDS = 1 + 2 * INTERFACES, SAVED_LEN = 16 + SAVED_WORDS * sizeof(uint64_t) };
+
+void interfaces_save(const struct interfaces *interfaces, struct buf *out)
+{
+    for (size_t i = 0; i < (size_t)SETS * WAYS; i++) {
+        const struct entry *entry = &interfaces->entries[i / WAYS][i % WAYS];
+        uint64_t words[SAVED_WORDS] = {htobe64((uint64_t)entry->last_us)};
+        if (entry->last_us == 0) {
+            continue;
+        }
+        for (size_t k = 0; k < INTERFACES; k++) {
+            words[1 + 2 * k] = htobe64(entry->seen[k].interface);
+            words[2 + 2 * k] = htobe64((uint64_t)entry->seen[k].last_us);
+        }
+        buf_add(out, entry->addr.b, sizeof(entry->addr.b));
+        buf_add(out, words, sizeof(words));
+    }
+}
+
+int interfaces_load(struct interfaces *interfaces, const char *data, size_t len)
+{
+    if (len % SAVED_LEN != 0) {
+        return W_EDAMAGED;
+    }
+    for (size_t at = 0; at < len; at += SAVED_LEN) {
+        struct addr addr;
+        uint64_t words[SAVED_WORDS];
+        memcpy(addr.b, data + at, sizeof(addr.b));
+        memcpy(words, data + at + sizeof(addr.b), sizeof(words));
+        struct entry *entry = entry_of(interfaces, &addr);
+        entry->last_us = (int64_t)be64toh(words[0]);
+        for (size_t k = 0; k < INTERFACES; k++) {
+            entry->seen[k] =
+                (struct seen){be64toh(words[1 + 2 * k]), (int64_t)be64toh(words[2 + 2 * k])};
+        }
+    }
+    return 0;
 }

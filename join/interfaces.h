@@ -10,8 +10,10 @@
  */
 #pragma once
 
+#include <stddef.h>
 #include <stdint.h>
 
+#include "base/buf.h"
 #include "join/flow.h"
 
 struct interfaces;
@@ -23,3 +25,8 @@ void interfaces_free(struct interfaces **interfaces);
 /* When the flow's source address was last seen on another interface before the flow's start, 0 if
  * it was not or the flow has no interface. Flows come in the order of their records. */
 int64_t interfaces_seen(struct interfaces *interfaces, const struct flow *flow);
+
+/* For a restart: appends all of it; and takes it over into an empty memory. Returns 0, or
+ * W_EDAMAGED if it is something else. */
+void interfaces_save(const struct interfaces *interfaces, struct buf *out);
+int interfaces_load(struct interfaces *interfaces, const char *data, size_t len);

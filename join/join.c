@@ -306,7 +306,7 @@ static void sort_out(struct worker *worker)
 
 /* A connection whose start is known began then, however long it lasted. Where the clock is coarse,
  * it began somewhere within a step of it, as those of an aggregate do within its span. */
-static struct question question_of(const char *cluster, const struct flow *flow)
+struct question join_question(const char *cluster, const struct flow *flow)
 {
     bool at_start = flow->shows_start && !flow->aggregated;
     return (struct question){
@@ -337,7 +337,7 @@ static void make_questions(struct worker *worker, size_t *count)
             continue;
         }
         worker->asked[*count] = i;
-        worker->questions[(*count)++] = question_of(worker->join->cluster, flow);
+        worker->questions[(*count)++] = join_question(worker->join->cluster, flow);
     }
 }
 

@@ -26,6 +26,9 @@ struct join_oracle {
     void *oracle;
 };
 
+/* What is asked about a flow that can be joined. */
+struct question join_question(const char *cluster, const struct flow *flow);
+
 /* Where the result goes: writes all of it, returns 0 or a negative error. */
 typedef int (*join_write_fn)(void *ctx, const char *bytes, size_t len);
 

@@ -3,11 +3,13 @@
  */
 #include "join/repeat.h"
 
+#include <endian.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <xxhash.h>
 
+#include "base/err.h"
 #include "join/huge.h"
 
 /* 2^18 flows, in sets of 4 of which the oldest goes first: 6 MiB. */
@@ -79,4 +81,65 @@ bool repeats_seen(struct repeats *repeats, const struct flow *flow, struct repea
     }
     *oldest = (struct entry){key, flow->start_us};
     return false;
+}
+
+/* ---- Over a restart ---- */
+
+/* An entry as it is saved: the key and the time, all big-endian. */
+enum { SAVED_WORDS = 3, SAVED_LEN = SAVED_WORDS * sizeof(uint64_t) };
+
+static int64_t latest(const struct repeats *repeats, int64_t now_us)
+{
+    int64_t latest_us = 0;
+    for (size_t i = 0; i < SETS; i++) {
+        for (size_t k = 0; k < WAYS; k++) {
+            int64_t time_us = repeats->entries[i][k].time_us;
+            if (time_us > latest_us && time_us < now_us + 10 * US_PER_MIN) {
+                latest_us = time_us;
+            }
+        }
+    }
+    return latest_us;
+}
+
+void repeats_save(const struct repeats *repeats, int64_t now_us, struct buf *out)
+{
+    int64_t from_us = latest(repeats, now_us) - REPEATS_SAVED_US;
+    for (size_t i = 0; i < SETS; i++) {
+        for (size_t k = 0; k < WAYS; k++) {
+            const struct entry *entry = &repeats->entries[i][k];
+            if (entry->time_us != 0 && entry->time_us >= from_us) {
+                const uint64_t words[SAVED_WORDS] = {htobe64(entry->key.low),
+                                                     htobe64(entry->key.high),
+                                                     htobe64((uint64_t)entry->time_us)};
+                buf_add(out, words, sizeof(words));
+            }
+        }
+    }
+}
+
+/* Puts it where it was: into a free place of its set, as when it was seen. */
+static void restore(struct repeats *repeats, const struct entry *entry)
+{
+    struct entry *set = repeats->entries[entry->key.low % SETS];
+    struct entry *oldest = &set[0];
+    for (size_t i = 1; i < WAYS; i++) {
+        oldest = set[i].time_us < oldest->time_us ? &set[i] : oldest;
+    }
+    *oldest = *entry;
+}
+
+int repeats_load(struct repeats *repeats, const char *data, size_t len)
+{
+    if (len % SAVED_LEN != 0) {
+        return W_EDAMAGED;
+    }
+    for (size_t at = 0; at < len; at += SAVED_LEN) {
+        uint64_t words[SAVED_WORDS];
+        memcpy(words, data + at, sizeof(words));
+        const struct entry entry = {{be64toh(words[0]), be64toh(words[1])},
+                                    (int64_t)be64toh(words[2])};
+        restore(repeats, &entry);
+    }
+    return 0;
 }

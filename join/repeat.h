@@ -11,10 +11,13 @@
 
 #include <stdbool.h>
 
+#include "base/buf.h"
 #include "base/clock.h"
 #include "join/flow.h"
 
 #define REPEAT_US (5 * US_PER_S)
+/* What a restart remembers, counted back from the latest flow. */
+#define REPEATS_SAVED_US (60 * US_PER_S)
 
 struct repeats;
 
@@ -33,3 +36,9 @@ struct repeat_key repeats_expect(struct repeats *repeats, const struct flow *flo
 /* True if the flow repeats one that was asked before and was none; else it is remembered. Flows
  * without addresses or time, and aggregates, never repeat. `key` is the flow's. */
 bool repeats_seen(struct repeats *repeats, const struct flow *flow, struct repeat_key key);
+
+/* Appends what is remembered of the last REPEATS_SAVED_US. A time later than `now_us` by ten
+ * minutes or more is nobody's present and does not count as the latest. */
+void repeats_save(const struct repeats *repeats, int64_t now_us, struct buf *out);
+/* Adds what repeats_save wrote. Returns 0, or W_EDAMAGED if it is something else. */
+int repeats_load(struct repeats *repeats, const char *data, size_t len);

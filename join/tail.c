@@ -80,6 +80,7 @@ void tail_free(struct tail **out)
         log_free(tail, tail->logs[i]);
     }
     for (size_t i = 0; i < tail->source_count; i++) {
+        free(tail->sources[i]->path);
         free(tail->sources[i]);
     }
     free(tail->logs);
@@ -93,31 +94,53 @@ void tail_free(struct tail **out)
     *out = NULL;
 }
 
-int tail_add(struct tail *tail, const char *source)
+static int add_stream(struct tail *tail, const struct cluster_name *cluster)
 {
-    size_t len = strlen(source);
-    if (strcmp(source, "-") == 0) {
-        return tail_stream_open(tail);
+    int err = tail_stream_open(tail);
+    if (err == 0 && cluster->text[0] != '\0') {
+        tail->stream.cluster = *cluster;
+        tail->stream.file->cluster = tail->stream.cluster.text;
     }
-    char **sources = reallocarray(tail->sources, tail->source_count + 1, sizeof(*sources));
-    if (sources == NULL) {
-        return -ENOMEM;
+    return err;
+}
+
+int tail_add(struct tail *tail, const char *source, struct why *why)
+{
+    struct cluster_name cluster;
+    size_t len;
+    if (!cluster_split(source, &len, &cluster)) {
+        return why_set(why, W_EUSAGE,
+                       "%.200s: expected a cluster's name of 1 to %d octets at its end", source,
+                       CLUSTER_NAME_MAX);
     }
-    tail->sources = sources;
+    if (len == 1 && source[0] == '-') {
+        return add_stream(tail, &cluster);
+    }
     while (len > 1 && source[len - 1] == '/') {
         len--;
     }
-    sources[tail->source_count] = strndup(source, len);
-    if (sources[tail->source_count] == NULL) {
+    /* Each in memory of its own: its cluster is pointed at. */
+    struct tail_source **sources =
+        reallocarray(tail->sources, tail->source_count + 1, sizeof(struct tail_source *));
+    struct tail_source *added = calloc(1, sizeof(*added));
+    tail->sources = sources != NULL ? sources : tail->sources;
+    if (sources == NULL || added == NULL || (added->path = strndup(source, len)) == NULL) {
+        free(added);
         return -ENOMEM;
     }
-    tail->source_count++;
+    added->cluster = cluster;
+    sources[tail->source_count++] = added;
     return 0;
+}
+
+static const char *cluster_of(const struct tail_source *source)
+{
+    return source->cluster.text[0] != '\0' ? source->cluster.text : NULL;
 }
 
 /* ---- Logs ---- */
 
-struct tail_file *tail_find(const struct tail *tail, uint64_t dev, uint64_t ino)
+static struct tail_file *find_inode(const struct tail *tail, uint64_t dev, uint64_t ino)
 {
     for (size_t i = 0; i < tail->log_count; i++) {
         const struct tail_log *log = tail->logs[i];
@@ -129,6 +152,40 @@ struct tail_file *tail_find(const struct tail *tail, uint64_t dev, uint64_t ino)
         }
     }
     return NULL;
+}
+
+/* Does the file, which is not read any more, still stand for what is at `path`? If it has grown it
+ * is followed again. */
+static bool still_stands(struct tail_file *file, const char *path, const struct stat *st)
+{
+    bool changed = file->size != (uint64_t)st->st_size || file->mtime_ns != tail_mtime_ns(st);
+    struct tail_file *now;
+    if (file->fd >= 0 || !changed) {
+        return true;
+    }
+    bool same = file->state != TAIL_IGNORED && tail_file_open(&now, path, NULL) == 0;
+    if (same) {
+        same = tail_head_matches(&file->head, now->fd, file->at.offset);
+        if (same && file->state == TAIL_DONE) {
+            file->fd = now->fd;
+            now->fd = -1;
+            file->state = TAIL_FOLLOWED;
+            tail_file_look(file);
+        }
+        file->size = (uint64_t)st->st_size;
+        file->mtime_ns = tail_mtime_ns(st);
+        tail_file_free(&now);
+    }
+    if (!same) {
+        file->state = TAIL_GONE; /* its number is another file's now */
+    }
+    return same;
+}
+
+struct tail_file *tail_known(struct tail *tail, const char *path, const struct stat *st)
+{
+    struct tail_file *file = find_inode(tail, st->st_dev, st->st_ino);
+    return file != NULL && still_stands(file, path, st) ? file : NULL;
 }
 
 static struct tail_log *find_log(const struct tail *tail, const char *path)
@@ -171,7 +228,8 @@ static void watch(const struct tail *tail, const char *path, bool folder)
     inotify_add_watch(tail->notify, dir, EVENTS | IN_ONLYDIR);
 }
 
-static int add_log(struct tail *tail, const char *path, bool named, struct tail_log **out)
+static int add_log(struct tail *tail, const char *path, bool named, const char *cluster,
+                   struct tail_log **out)
 {
     struct tail_log *log = find_log(tail, path);
     if (log != NULL) {
@@ -192,6 +250,7 @@ static int add_log(struct tail *tail, const char *path, bool named, struct tail_
     }
     log->hash = XXH3_64bits(path, strlen(path));
     log->named = named;
+    log->cluster = cluster;
     logs[tail->log_count++] = log;
     watch(tail, path, false);
     *out = log;
@@ -208,6 +267,7 @@ int tail_log_insert(struct tail *tail, struct tail_log *log, size_t at, struct t
     log->files = files;
     memmove(&files[at + 1], &files[at], (log->count - at) * sizeof(struct tail_file *));
     files[at] = file;
+    file->cluster = log->cluster;
     log->count++;
     tail->file_count++;
     return 0;
@@ -265,7 +325,8 @@ static int add_file(struct tail *tail, struct tail_log *log, const char *path, b
         return err == -ENOMEM ? err : 0;
     }
     log->said = own ? 0 : log->said;
-    if (tail_find(tail, file->dev, file->ino) != NULL) {
+    struct stat st;
+    if (fstat(file->fd, &st) != 0 || tail_known(tail, real, &st) != NULL) {
         tail_file_free(&file);
         return 0;
     }
@@ -274,34 +335,6 @@ static int add_file(struct tail *tail, struct tail_log *log, const char *path, b
         at--;
     }
     return tail_log_insert(tail, log, at, file);
-}
-
-/* Does the file, which is not read any more, still stand for what is at `path`? If it has grown it
- * is followed again. */
-static bool still_stands(struct tail_file *file, const char *path, const struct stat *st)
-{
-    bool changed = file->size != (uint64_t)st->st_size || file->mtime_ns != tail_mtime_ns(st);
-    struct tail_file *now;
-    if (file->state == TAIL_FOLLOWED || !changed) {
-        return true;
-    }
-    bool same = file->state != TAIL_IGNORED && tail_file_open(&now, path, NULL) == 0;
-    if (same) {
-        same = tail_head_matches(&file->head, now->fd, file->at.offset);
-        if (same && file->state == TAIL_DONE) {
-            file->fd = now->fd;
-            now->fd = -1;
-            file->state = TAIL_FOLLOWED;
-            tail_file_look(file);
-        }
-        file->size = (uint64_t)st->st_size;
-        file->mtime_ns = tail_mtime_ns(st);
-        tail_file_free(&now);
-    }
-    if (!same) {
-        file->state = TAIL_GONE; /* its number is another file's now */
-    }
-    return same;
 }
 
 /* Our own output may lie in a folder that is followed. */
@@ -321,15 +354,15 @@ static bool is_excepted(const struct tail *tail, const char *path)
 }
 
 /* A name that a folder or a glob has. */
-static int offer(struct tail *tail, const char *path)
+static int offer(struct tail *tail, const char *path, const char *cluster)
 {
     struct stat st;
     struct tail_log *log = find_log(tail, path);
     if (log != NULL || stat(path, &st) != 0 || !S_ISREG(st.st_mode) || is_excepted(tail, path)) {
         return 0;
     }
-    struct tail_file *known = tail_find(tail, st.st_dev, st.st_ino);
-    if (known != NULL && still_stands(known, path, &st)) {
+    struct tail_file *known = tail_known(tail, path, &st);
+    if (known != NULL) {
         char real[PATH_MAX];
         real_name(path, real);
         tail_file_rename(known, real);
@@ -339,24 +372,25 @@ static int offer(struct tail *tail, const char *path)
     if (log != NULL) {
         return add_file(tail, log, path, false);
     }
-    return has_room(tail) ? add_log(tail, path, false, &log) : 0;
+    return has_room(tail) ? add_log(tail, path, false, cluster, &log) : 0;
 }
 
-static int scan_source(struct tail *tail, const char *source)
+static int scan_source(struct tail *tail, const struct tail_source *from)
 {
+    const char *source = from->path;
     struct source_list list = {0};
     struct tail_log *log;
     struct stat st;
     bool there = stat(source, &st) == 0;
     bool folder = there && S_ISDIR(st.st_mode);
     if (!folder && (there || strpbrk(source, "*?[") == NULL)) {
-        return add_log(tail, source, true, &log);
+        return add_log(tail, source, true, cluster_of(from), &log);
     }
     watch(tail, source, folder);
     int err = source_list_add(&list, source, NULL);
     err = err == -ENOMEM ? err : 0; /* nothing matches yet */
     for (size_t i = 0; i < list.count && err == 0; i++) {
-        err = offer(tail, list.paths[i]);
+        err = offer(tail, list.paths[i], cluster_of(from));
     }
     source_list_fini(&list);
     return err;
@@ -376,6 +410,7 @@ static int replace(struct tail *tail, struct tail_log *log, size_t at)
     fresh->fd = old->fd;
     fresh->dev = old->dev;
     fresh->ino = old->ino;
+    fresh->birth_ns = old->birth_ns;
     fresh->quiet_us = clock_monotonic_us();
     old->fd = -1;
     old->state = TAIL_GONE;
@@ -441,13 +476,19 @@ static void forget(struct tail *tail, struct tail_log *log, int64_t now_us)
     log->count = kept;
 }
 
-/* Closed files that have no name any more are gone. */
+/* Closed files that have no name any more are gone; one that was written to is followed again. */
 static void reap(const struct tail_log *log)
 {
     for (size_t i = 0; i < log->count; i++) {
         struct tail_file *file = log->files[i];
-        if (file->fd < 0 && file->state != TAIL_GONE && !tail_still_there(log, file)) {
+        struct stat st;
+        if (file->fd >= 0 || file->state == TAIL_GONE) {
+            continue;
+        }
+        if (!tail_still_there(log, file) || stat(file->path, &st) != 0) {
             file->state = TAIL_GONE;
+        } else {
+            still_stands(file, file->path, &st);
         }
     }
 }
@@ -467,8 +508,7 @@ static int look_name(struct tail *tail, struct tail_log *log)
         }
         return 0;
     }
-    struct tail_file *known = tail_find(tail, st.st_dev, st.st_ino);
-    if (known != NULL && still_stands(known, log->path, &st)) {
+    if (tail_known(tail, log->path, &st) != NULL) {
         return 0;
     }
     int err = 0;
@@ -480,6 +520,28 @@ static int look_name(struct tail *tail, struct tail_log *log)
     return err != 0 ? err : add_file(tail, log, log->path, true);
 }
 
+static bool is_begun(const struct tail_file *file)
+{
+    return file->admitted || file->at.offset > 0 || file->at.overlong;
+}
+
+/* Compressed files are known, so that they are not opened again and again, and not read. */
+static void ignore_compressed(struct tail *tail, const struct tail_log *log, struct tail_file *file)
+{
+    if (file->state != TAIL_FOLLOWED || is_begun(file) || file->size == 0 ||
+        !tail_is_compressed(file->fd)) {
+        return;
+    }
+    if (log->named) {
+        /* Or one that was rotated and compressed while nobody looked. */
+        tail->totals.lost += strcmp(file->path, log->path) != 0;
+        tail_say(tail, "%s: compressed files are not followed; join it without --follow",
+                 file->path);
+    }
+    file->state = TAIL_IGNORED;
+    tail_file_close(file);
+}
+
 /* The newest first: when it is seen that something was written to a file, what is then read to the
  * end of the one before it is all there is of that. */
 static int look_log(struct tail *tail, struct tail_log *log, int64_t now_us, bool reap_now)
@@ -487,6 +549,7 @@ static int look_log(struct tail *tail, struct tail_log *log, int64_t now_us, boo
     int err = look_name(tail, log);
     for (size_t i = log->count; i > 0; i--) {
         tail_file_look(log->files[i - 1]);
+        ignore_compressed(tail, log, log->files[i - 1]);
     }
     for (size_t i = log->count; i > 0 && err == 0; i--) {
         if (log->files[i - 1]->replaced && log->files[i - 1]->state == TAIL_FOLLOWED) {
@@ -539,24 +602,15 @@ int tail_look(struct tail *tail, int64_t now_us)
 /* ---- Reading ---- */
 
 /* Before the first line of a file: is it one to be read? */
-static bool admit(struct tail *tail, const struct tail_log *log, struct tail_file *file)
+static bool admit(const struct tail *tail, struct tail_file *file)
 {
-    if (file->at.offset > 0 || file->head.len > 0 || file->admitted) {
+    if (is_begun(file)) {
         return true;
-    }
-    if (tail_is_compressed(file->fd)) {
-        if (log->named) {
-            tail_say(tail, "%s: compressed files are not followed; join it without --follow",
-                     file->path);
-        }
-        file->state = TAIL_IGNORED;
-        tail_file_close(file);
-        return false;
     }
     enum tail_likeness likeness = tail_compare(tail, file);
     if (likeness == TAIL_A_COPY) {
         file->state = TAIL_COPY;
-        tail_file_note_head(file);
+        file->at.offset = file->size;
         tail_file_close(file);
     }
     file->admitted = likeness == TAIL_NEW;
@@ -582,7 +636,7 @@ static int read_file(struct tail *tail, struct tail_log *log, size_t at, struct 
     if (file->over) {
         return finish(tail, file, piece);
     }
-    if (!file->pending || !admit(tail, log, file)) {
+    if (!file->pending || !admit(tail, file)) {
         return TAIL_NOTHING;
     }
     int got = tail_file_read(file, tail->buffer, piece);
@@ -727,6 +781,13 @@ void tail_keep_none(struct tail *tail)
     }
 }
 
+/* All that was written to it is given out, and another file has followed it. */
+static bool is_whole(const struct tail_file *file)
+{
+    return file->state == TAIL_FOLLOWED && file->followed && is_read(file) &&
+           file->at.offset == file->size;
+}
+
 int tail_marks(const struct tail *tail, int (*fn)(void *ctx, const struct tail_mark *mark),
                void *ctx)
 {
@@ -738,7 +799,9 @@ int tail_marks(const struct tail *tail, int (*fn)(void *ctx, const struct tail_m
             const struct tail_mark mark = {
                 .log = log->path,
                 .path = file->path,
-                .state = file->kept ? TAIL_FOLLOWED : file->state,
+                .state = file->kept       ? TAIL_FOLLOWED
+                         : is_whole(file) ? TAIL_DONE
+                                          : file->state,
                 .dev = file->dev,
                 .ino = file->ino,
                 .mtime_ns = file->mtime_ns,
@@ -751,19 +814,19 @@ int tail_marks(const struct tail *tail, int (*fn)(void *ctx, const struct tail_m
     return err;
 }
 
-/* Does one of the sources stand for that name? */
-static bool is_covered(const struct tail *tail, const char *path)
+/* The source that stands for that name; NULL if there is none. */
+static const struct tail_source *covering(const struct tail *tail, const char *path)
 {
     const char *slash = strrchr(path, '/');
     size_t len = slash == NULL ? 0 : (size_t)(slash - path);
     for (size_t i = 0; i < tail->source_count; i++) {
-        const char *source = tail->sources[i];
+        const char *source = tail->sources[i]->path;
         if (strcmp(source, path) == 0 || fnmatch(source, path, FNM_PATHNAME) == 0 ||
             (slash != NULL && strlen(source) == len && strncmp(source, path, len) == 0)) {
-            return true;
+            return tail->sources[i];
         }
     }
-    return false;
+    return NULL;
 }
 
 /* Opens the file where it was, or where it has gone to. */
@@ -771,27 +834,45 @@ static int reopen(struct tail *tail, const struct tail_log *log, struct tail_fil
 {
     file->state = TAIL_GONE;
     int err = tail_relocate(tail, log, file);
-    if (err == -ENOENT && file->at.offset == 0 && !file->at.overlong) {
-        err = 0; /* as far as is known there was nothing in it */
+    if (err == -ENOENT && file->head.len == 0) {
+        /* There was nothing in it: whatever is not older is found as files that were missed. */
+        err = 0;
     } else if (err == -ENOENT) {
         tail->totals.lost++;
         tail_say(tail,
                  "%s: what was read of it before is gone: rotated away and removed, or "
-                 "truncated; what came after byte %llu is lost",
+                 "truncated; anything after byte %llu is lost",
                  file->path, (unsigned long long)file->at.offset);
         err = 0;
     }
     return err;
 }
 
+/* A file that was done with is followed again only if something was written to it since. */
+static int reopen_done(struct tail *tail, const struct tail_log *log, struct tail_file *file)
+{
+    struct stat st;
+    file->size = file->at.offset;
+    if (!tail_still_there(log, file) || stat(file->path, &st) != 0) {
+        file->state = TAIL_GONE;
+        return 0;
+    }
+    if (file->state == TAIL_DONE && (uint64_t)st.st_size > file->at.offset) {
+        int err = tail_relocate(tail, log, file);
+        return err == -ENOENT ? 0 : err;
+    }
+    return 0;
+}
+
 int tail_restore(struct tail *tail, const struct tail_mark *mark)
 {
     struct tail_log *log;
-    if (!is_covered(tail, mark->log)) {
+    const struct tail_source *source = covering(tail, mark->log);
+    if (source == NULL) {
         tail_say(tail, "%s: no longer among the sources; it is not read on", mark->path);
         return 0;
     }
-    int err = add_log(tail, mark->log, false, &log);
+    int err = add_log(tail, mark->log, false, cluster_of(source), &log);
     struct tail_file *file = err == 0 ? tail_file_new(mark->path) : NULL;
     if (file == NULL) {
         return -ENOMEM;
@@ -802,12 +883,12 @@ int tail_restore(struct tail *tail, const struct tail_mark *mark)
     file->head = mark->head;
     file->at = mark->place;
     file->state = mark->state;
+    file->admitted = mark->place.offset > 0;
     file->quiet_us = clock_monotonic_us();
     if (mark->state == TAIL_FOLLOWED) {
         err = reopen(tail, log, file);
     } else if (mark->state != TAIL_GONE) {
-        file->size = mark->place.offset;
-        file->state = tail_still_there(log, file) ? mark->state : TAIL_GONE;
+        err = reopen_done(tail, log, file);
     }
     if (err != 0) {
         tail_file_free(&file);

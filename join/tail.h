@@ -67,8 +67,9 @@ struct tail_mark {
 int tail_new(struct tail **tail, const struct tail_options *options);
 void tail_free(struct tail **tail);
 
-/* Adds a source. A file need not be there yet. Returns 0 or -ENOMEM. */
-int tail_add(struct tail *tail, const char *source);
+/* Adds a source, as in join/source.h. A file need not be there yet. Returns 0; W_EUSAGE with a
+ * reason in `why`; -ENOMEM. */
+int tail_add(struct tail *tail, const char *source, struct why *why);
 
 /* Takes over a mark, after the sources were added and before the first look; marks of one log in
  * their order. A file that is gone is told by `warn`. Returns 0 or -ENOMEM. */

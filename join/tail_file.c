@@ -17,6 +17,16 @@ int64_t tail_mtime_ns(const struct stat *st)
     return (int64_t)st->st_mtim.tv_sec * 1000000000 + st->st_mtim.tv_nsec;
 }
 
+int64_t tail_birth_ns(int fd, const char *path)
+{
+    struct statx st;
+    if (statx(fd, path, path[0] == '\0' ? AT_EMPTY_PATH : 0, STATX_BTIME, &st) != 0 ||
+        (st.stx_mask & STATX_BTIME) == 0) {
+        return 0;
+    }
+    return st.stx_btime.tv_sec * 1000000000 + st.stx_btime.tv_nsec;
+}
+
 /* ---- Making ---- */
 
 struct tail_file *tail_file_new(const char *path)
@@ -43,6 +53,7 @@ void tail_file_free(struct tail_file **file)
 {
     if (*file != NULL) {
         tail_file_close(*file);
+        cutter_free(&(*file)->cutter);
         free((*file)->path);
         free(*file);
         *file = NULL;
@@ -81,6 +92,7 @@ int tail_file_open(struct tail_file **out, const char *path, struct why *why)
     }
     file->dev = st.st_dev;
     file->ino = st.st_ino;
+    file->birth_ns = tail_birth_ns(file->fd, "");
     file->quiet_us = clock_monotonic_us();
     tail_file_look(file);
     *out = file;
@@ -135,14 +147,15 @@ bool tail_head_matches(const struct tail_head *head, int fd, uint64_t size)
            (uint64_t)st.st_size >= size;
 }
 
-void tail_file_note_head(struct tail_file *file)
+int tail_head_of(int fd, uint64_t len, struct tail_head *head)
 {
     char data[TAIL_HEAD_LEN];
-    int64_t got = tail_read_at(file->fd, data, sizeof(data), 0);
+    int64_t got = tail_read_at(fd, data, len < sizeof(data) ? (size_t)len : sizeof(data), 0);
+    *head = (struct tail_head){.len = 0};
     if (got > 0) {
-        hash_head(&file->head, data, (size_t)got);
-        file->at.offset = file->size;
+        hash_head(head, data, (size_t)got);
     }
+    return got < 0 ? (int)got : 0;
 }
 
 bool tail_is_compressed(int fd)
@@ -169,13 +182,36 @@ bool tail_is_compressed(int fd)
 
 /* ---- Looking ---- */
 
+/* Octets up to and with the last newline. */
+static size_t whole_lines(const char *data, size_t len)
+{
+    const char *last = len > 0 ? memrchr(data, '\n', len) : NULL;
+    return last != NULL ? (size_t)(last - data) + 1 : 0;
+}
+
+/* Is what the file begins with still what it began with? If so, more of it is noted. */
+static bool check_head(struct tail_file *file)
+{
+    char data[TAIL_HEAD_LEN];
+    int64_t got = tail_read_at(file->fd, data, sizeof(data), 0);
+    if (got < 0 || !same_head(&file->head, data, (size_t)got)) {
+        return false;
+    }
+    /* Whole lines: what follows may be taken back. */
+    size_t len = (size_t)got < sizeof(data) ? whole_lines(data, (size_t)got) : sizeof(data);
+    if (len > file->head.len) {
+        hash_head(&file->head, data, len);
+    }
+    return true;
+}
+
 void tail_file_look(struct tail_file *file)
 {
     struct stat st;
     if (file->fd < 0 || fstat(file->fd, &st) != 0) {
         return;
     }
-    if ((uint64_t)st.st_size < file->at.offset) {
+    if ((uint64_t)st.st_size < file->size || (uint64_t)st.st_size < file->at.offset) {
         file->replaced = true; /* what it had was of the size seen before */
         return;
     }
@@ -184,15 +220,17 @@ void tail_file_look(struct tail_file *file)
     file->removed = st.st_nlink == 0;
     file->pending =
         file->size > 0 && (file->size != file->end_size || file->mtime_ns != file->end_mtime_ns);
+    /* Known before anything of it is given out, so that it can be told from what it may become. */
+    if (file->pending && file->head.len < TAIL_HEAD_LEN) {
+        file->replaced |= !check_head(file);
+    }
 }
 
 enum check { CHECK_SAME, CHECK_SHRUNK, CHECK_CHANGED };
 
-/* Is it still the file of which the octets before `end` were read? If so its head grows with what
- * is given out, up to `given`. */
-static enum check check(struct tail_file *file, uint64_t end, uint64_t given)
+/* Is it still the file of which the octets before `end` were read? */
+static enum check check(struct tail_file *file, uint64_t end)
 {
-    char data[TAIL_HEAD_LEN];
     struct stat st;
     if (fstat(file->fd, &st) != 0) {
         return CHECK_CHANGED;
@@ -200,13 +238,8 @@ static enum check check(struct tail_file *file, uint64_t end, uint64_t given)
     if ((uint64_t)st.st_size < end) {
         return CHECK_SHRUNK;
     }
-    int64_t got = tail_read_at(file->fd, data, sizeof(data), 0);
-    if (got < 0 || !same_head(&file->head, data, (size_t)got)) {
+    if (!check_head(file)) {
         return CHECK_CHANGED;
-    }
-    size_t len = given < (uint64_t)got ? (size_t)given : (size_t)got;
-    if (len > file->head.len) {
-        hash_head(&file->head, data, len);
     }
     file->size = (uint64_t)st.st_size;
     file->mtime_ns = tail_mtime_ns(&st);
@@ -214,13 +247,6 @@ static enum check check(struct tail_file *file, uint64_t end, uint64_t given)
 }
 
 /* ---- Reading ---- */
-
-/* Octets up to and with the last newline. */
-static size_t whole_lines(const char *data, size_t len)
-{
-    const char *last = len > 0 ? memrchr(data, '\n', len) : NULL;
-    return last != NULL ? (size_t)(last - data) + 1 : 0;
-}
 
 static uint64_t count_lines(const char *data, size_t len)
 {
@@ -306,8 +332,7 @@ int tail_file_read(struct tail_file *file, char *buffer, struct tail_piece *piec
         if (len < 0) {
             return (int)len;
         }
-        uint64_t given = file->at.offset + whole_lines(buffer, (size_t)len);
-        enum check same = check(file, file->at.offset + (uint64_t)len, given);
+        enum check same = check(file, file->at.offset + (uint64_t)len);
         file->replaced = same != CHECK_SAME;
         /* Shrunk to before what was read: the octets are from before that, and good. Otherwise
          * nobody knows which file they are of. */

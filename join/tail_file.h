@@ -5,9 +5,9 @@
  * truncated. The name may change under it (rotation), and so may the inode (a copy of the same
  * octets goes on where the original was truncated).
  *
- * An inode is no identity: numbers are used again. Beside (device, inode) the first octets given
- * out, at most TAIL_HEAD_LEN, are kept as a hash and compared whenever something is read. What was
- * read is taken only if the file is still the same after the reading.
+ * An inode is no identity: numbers are used again. Beside (device, inode) the first octets, at most
+ * TAIL_HEAD_LEN, are kept as a hash and compared whenever something is read. What was read is taken
+ * only if the file is still the same after the reading.
  *
  * Only whole lines are given out. What follows the last newline is read again when there is more of
  * it, so nothing of it is kept in memory.
@@ -22,7 +22,7 @@
 #include <sys/stat.h>
 
 #include "base/err.h"
-#include "join/format.h"
+#include "join/cutter.h"
 
 #define TAIL_HEAD_LEN 4096
 /* One piece: some lines, or a line of the greatest length. */
@@ -57,11 +57,11 @@ struct tail_file {
     uint64_t ino;
     struct tail_head head;
     struct tail_place at;
-    const struct format *format; /* for the caller: NULL until found */
-    unsigned warnings;           /* for the caller */
-    unsigned holders;            /* as long as there are any, the file is not forgotten */
-    bool kept;                   /* for the caller: `keep` is set */
-    struct tail_place keep;      /* oldest place still needed */
+    const char *cluster;    /* that its source was said to be of; NULL: none; borrowed */
+    struct cutter *cutter;  /* for whoever reads it: NULL at first; owned */
+    unsigned holders;       /* as long as there are any, the file is not forgotten */
+    bool kept;              /* `keep` is set */
+    struct tail_place keep; /* oldest place still needed */
 
     /* private */
     bool pending;  /* there may be something to read */
@@ -72,6 +72,7 @@ struct tail_file {
     bool over;     /* nothing more is to be expected of it */
     uint64_t size; /* as seen last */
     int64_t mtime_ns;
+    int64_t birth_ns;  /* 0: not known */
     uint64_t end_size; /* of the file when it was read to its end */
     int64_t end_mtime_ns;
     int64_t quiet_us; /* monotonic: when something was last read of it */
@@ -93,6 +94,8 @@ struct tail_piece {
 };
 
 int64_t tail_mtime_ns(const struct stat *st);
+/* When the inode was made; 0 where the file system does not say. */
+int64_t tail_birth_ns(int dir_fd, const char *path);
 
 /* Opens what is at `path`, to be read from its beginning. Returns 0; -errno with a reason in `why`;
  * -EINVAL if it is no regular file. */
@@ -113,9 +116,8 @@ int tail_file_read(struct tail_file *file, char *buffer, struct tail_piece *piec
  * TAIL_NOTHING. */
 int tail_file_rest(struct tail_file *file, char *buffer, struct tail_piece *piece);
 
-/* Notes what the file, of which nothing was read, begins with, and that all of it is known. */
-void tail_file_note_head(struct tail_file *file);
-
+/* What the open file begins with, of its first `len` octets. Returns 0 or -errno. */
+int tail_head_of(int fd, uint64_t len, struct tail_head *head);
 /* True if the open file has that head and at least `size` octets. */
 bool tail_head_matches(const struct tail_head *head, int fd, uint64_t size);
 /* Up to `len` octets from `offset` on; fewer only at the end. Returns how many, or -errno. */

@@ -101,6 +101,12 @@ static bool tells(const struct tail_head *head, const char *name, const char *ba
     return head->len == TAIL_HEAD_LEN || (head->len > 0 && tail_is_rotation(name, base));
 }
 
+/* Something was given out of it. */
+static bool is_begun(const struct tail_file *file)
+{
+    return file->state != TAIL_COPY && (file->at.offset > 0 || file->at.overlong);
+}
+
 /* Opens `path` if it has what the file is. */
 static bool take_if_same(struct tail *tail, struct tail_file *file, const char *path)
 {
@@ -108,8 +114,8 @@ static bool take_if_same(struct tail *tail, struct tail_file *file, const char *
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
     bool same = fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode) &&
                 tail_head_matches(&file->head, fd, file->at.offset);
-    struct tail_file *known = same ? tail_find(tail, st.st_dev, st.st_ino) : NULL;
-    if (known != NULL && known != file && known->state != TAIL_COPY) {
+    struct tail_file *known = same ? tail_known(tail, path, &st) : NULL;
+    if (known != NULL && known != file && is_begun(known)) {
         same = false;
     }
     if (!same) {
@@ -119,6 +125,7 @@ static bool take_if_same(struct tail *tail, struct tail_file *file, const char *
         return false;
     }
     if (known != NULL && known != file) {
+        tail_file_close(known);
         known->state = TAIL_GONE; /* the copy is the file itself now */
     }
     tail_file_close(file);
@@ -127,20 +134,14 @@ static bool take_if_same(struct tail *tail, struct tail_file *file, const char *
     file->dev = st.st_dev;
     file->ino = st.st_ino;
     file->state = TAIL_FOLLOWED;
+    file->birth_ns = tail_birth_ns(fd, "");
     file->replaced = false;
+    file->admitted = true;
+    file->size = 0;
     file->end_size = 0;
     file->end_mtime_ns = 0;
     tail_file_look(file);
     return true;
-}
-
-/* The number alone may be another file's by now: with nothing known of the content, the name has to
- * speak for it. */
-static bool is_inode(const struct walk *walk, const struct tail_file *file, const char *base)
-{
-    bool named = file->head.len > 0 || strcmp(walk->base, base) == 0 ||
-                 strcmp(walk->path, file->path) == 0 || tail_is_rotation(walk->base, base);
-    return walk->ino == file->ino && named;
 }
 
 int tail_relocate(struct tail *tail, const struct tail_log *log, struct tail_file *file)
@@ -152,11 +153,11 @@ int tail_relocate(struct tail *tail, const struct tail_log *log, struct tail_fil
         return -ENOMEM;
     }
     /* By inode first: the file itself rather than a copy of it. */
-    for (int pass = 0; pass < 2 && !found; pass++) {
+    for (int pass = 0; pass < 2 && !found && file->head.len > 0; pass++) {
         walk_begin(walk, file->path, log->path);
         while (!found && walk_next(walk)) {
             bool candidate =
-                pass == 0 ? is_inode(walk, file, base) : tells(&file->head, walk->base, base);
+                pass == 0 ? walk->ino == file->ino : tells(&file->head, walk->base, base);
             found = candidate && take_if_same(tail, file, walk->path);
         }
         walk_end(walk);
@@ -194,18 +195,23 @@ bool tail_still_there(const struct tail_log *log, struct tail_file *file)
 struct missed {
     char *path;
     int64_t mtime_ns;
+    int64_t birth_ns;
 };
 
 static int by_time(const void *a, const void *b)
 {
     const struct missed *x = a;
     const struct missed *y = b;
-    return x->mtime_ns < y->mtime_ns ? -1 : x->mtime_ns > y->mtime_ns;
+    if (x->mtime_ns != y->mtime_ns) {
+        return x->mtime_ns < y->mtime_ns ? -1 : 1;
+    }
+    return x->birth_ns < y->birth_ns ? -1 : x->birth_ns > y->birth_ns;
 }
 
-/* A rotation of the log that was written after its last file, and is none we know. */
-static bool is_missed(const struct tail *tail, const struct tail_log *log,
-                      const struct tail_file *last, const struct walk *walk, int64_t *mtime_ns)
+/* A rotation of the log that was written after its last file, and is none we know. Clocks of file
+ * systems stand still for milliseconds: of the same time, it must have been made later. */
+static bool is_missed(struct tail *tail, const struct tail_log *log, const struct tail_file *last,
+                      const struct walk *walk, struct missed *missed)
 {
     struct stat st;
     if (!tail_is_rotation(walk->base, tail_base(log->path)) &&
@@ -213,14 +219,16 @@ static bool is_missed(const struct tail *tail, const struct tail_log *log,
         return false;
     }
     if (stat(walk->path, &st) != 0 || !S_ISREG(st.st_mode) ||
-        tail_find(tail, st.st_dev, st.st_ino) != NULL) {
+        tail_known(tail, walk->path, &st) != NULL) {
         return false;
     }
-    *mtime_ns = tail_mtime_ns(&st);
-    return *mtime_ns > last->mtime_ns;
+    missed->mtime_ns = tail_mtime_ns(&st);
+    missed->birth_ns = tail_birth_ns(AT_FDCWD, walk->path);
+    return missed->mtime_ns > last->mtime_ns ||
+           (missed->mtime_ns == last->mtime_ns && missed->birth_ns > last->birth_ns);
 }
 
-static int collect(const struct tail *tail, const struct tail_log *log, struct missed **missed,
+static int collect(struct tail *tail, const struct tail_log *log, struct missed **missed,
                    size_t *count)
 {
     const struct tail_file *last = log->files[log->count - 1];
@@ -230,18 +238,18 @@ static int collect(const struct tail *tail, const struct tail_log *log, struct m
         walk_begin(walk, last->path, log->path);
     }
     while (err == 0 && walk_next(walk)) {
-        int64_t mtime_ns;
-        if (!is_missed(tail, log, last, walk, &mtime_ns)) {
+        struct missed one;
+        if (!is_missed(tail, log, last, walk, &one)) {
             continue;
         }
         struct missed *grown = reallocarray(*missed, *count + 1, sizeof(**missed));
-        char *path = strdup(walk->path);
+        one.path = strdup(walk->path);
         *missed = grown != NULL ? grown : *missed;
-        if (grown == NULL || path == NULL) {
-            free(path);
+        if (grown == NULL || one.path == NULL) {
+            free(one.path);
             err = -ENOMEM;
         } else {
-            grown[(*count)++] = (struct missed){path, mtime_ns};
+            grown[(*count)++] = one;
         }
     }
     if (walk != NULL) {
@@ -289,13 +297,23 @@ static bool is_beginning_of(const struct tail_file *file, const struct tail_file
            memcmp(ours, theirs, (size_t)got) == 0;
 }
 
+/* Of two files that are alike, the one that is being read, or has the log's own name, is no copy.
+ */
+static bool is_original(const struct tail_log *log, size_t at)
+{
+    const struct tail_file *file = log->files[at];
+    return file->head.len > 0 && file->state != TAIL_COPY && file->state != TAIL_IGNORED &&
+           (file->admitted || file->at.offset > 0 ||
+            (file->state == TAIL_FOLLOWED && at == log->count - 1));
+}
+
 enum tail_likeness tail_compare(const struct tail *tail, const struct tail_file *file)
 {
     for (size_t i = 0; i < tail->log_count; i++) {
         const struct tail_log *log = tail->logs[i];
         for (size_t k = 0; k < log->count; k++) {
             const struct tail_file *other = log->files[k];
-            if (other == file || other->head.len == 0 || !same_folder(file->path, other->path)) {
+            if (other == file || !is_original(log, k) || !same_folder(file->path, other->path)) {
                 continue;
             }
             if (file->size < other->head.len) {

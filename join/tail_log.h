@@ -5,16 +5,24 @@
  */
 #pragma once
 
+#include "base/cluster.h"
 #include "join/tail.h"
 
 /* A name and the files that had it. */
 struct tail_log {
     char *path; /* owned */
     uint64_t hash;
+    const char *cluster;      /* of its source; NULL: none */
     bool named;               /* by the user: stays even if there is no such file */
     struct tail_file **files; /* the oldest first */
     size_t count;
     int said; /* error last told of, 0 if none */
+};
+
+/* SOURCE, as given, without a trailing '/'. */
+struct tail_source {
+    char *path;                  /* owned */
+    struct cluster_name cluster; /* "": not said */
 };
 
 /* Standard input. */
@@ -22,6 +30,7 @@ struct tail_stream {
     bool used;
     bool ended;
     struct tail_file *file;
+    struct cluster_name cluster;
     char *data; /* owned; read, but not given out */
     size_t len;
     size_t given; /* of it, with the last piece */
@@ -29,7 +38,7 @@ struct tail_stream {
 
 struct tail {
     struct tail_options options;
-    char **sources; /* as given, without a trailing '/' */
+    struct tail_source **sources;
     size_t source_count;
     struct tail_log **logs;
     size_t log_count;
@@ -51,9 +60,10 @@ void tail_say(const struct tail *tail, const char *format, ...)
 
 /* ---- Logs ---- */
 
-/* The file of that inode, whatever its log; NULL if there is none. Those that are gone do not
- * count. */
-struct tail_file *tail_find(const struct tail *tail, uint64_t dev, uint64_t ino);
+/* The file that stands for what is at `path`, whatever its log; NULL if there is none. One that is
+ * closed counts only if it has not become another since, for inode numbers are used again; if it
+ * has grown it is followed again. */
+struct tail_file *tail_known(struct tail *tail, const char *path, const struct stat *st);
 /* Takes over `file` at that place of the chain; frees it where that fails. Returns 0 or -ENOMEM. */
 int tail_log_insert(struct tail *tail, struct tail_log *log, size_t at, struct tail_file *file);
 

@@ -10,6 +10,8 @@
 
 #include <cmocka.h>
 
+#include "base/err.h"
+
 #define T INT64_C(1779444001000000)
 
 static struct flow make_flow(int64_t time_us)
@@ -112,6 +114,81 @@ static void the_oldest_are_forgotten_when_there_are_too_many(void **state)
     repeats_free(&repeats);
 }
 
+/* What is saved of two memories is the same; order does not matter. */
+static void what_is_saved_makes_the_same_repeats(void **state)
+{
+    enum { FLOWS = 3000 };
+    struct repeats *before;
+    struct repeats *after;
+    struct buf saved = {0};
+    (void)state;
+    assert_int_equal(repeats_new(&before), 0);
+    for (int i = 0; i < FLOWS; i++) {
+        struct flow flow = make_flow(T + i * (US_PER_S / 100));
+        flow.source_port = (uint16_t)(i % 700); /* again after 7 s, which is no repeat */
+        assert_false(seen(before, &flow));
+    }
+    repeats_save(before, T + FLOWS * (US_PER_S / 100), &saved);
+    assert_int_equal(repeats_new(&after), 0);
+    assert_int_equal(repeats_load(after, saved.data, saved.len), 0);
+    for (int i = FLOWS - 700; i < FLOWS + 700; i++) {
+        struct flow flow = make_flow(T + i * (US_PER_S / 100));
+        flow.source_port = (uint16_t)(i % 700);
+        bool due = seen(before, &flow);
+        assert_int_equal(seen(after, &flow), due);
+    }
+    repeats_free(&before);
+    repeats_free(&after);
+    buf_fini(&saved);
+}
+
+static void what_is_long_past_is_not_saved(void **state)
+{
+    static const struct {
+        int64_t at_us;
+        bool saved;
+    } ROWS[] = {
+        {0, true},
+        {-REPEATS_SAVED_US, true},
+        {-REPEATS_SAVED_US - 1, false},
+        {-US_PER_HOUR, false},
+        {US_PER_DAY, true}, /* nobody's present: the others are not past because of it */
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof(ROWS) / sizeof(ROWS[0]); i++) {
+        struct repeats *before;
+        struct repeats *after;
+        struct buf saved = {0};
+        struct flow latest = make_flow(T);
+        struct flow flow = make_flow(T + ROWS[i].at_us);
+        flow.source_port = 1;
+        assert_int_equal(repeats_new(&before), 0);
+        assert_int_equal(repeats_new(&after), 0);
+        assert_false(seen(before, &latest));
+        assert_false(seen(before, &flow));
+        repeats_save(before, T + US_PER_S, &saved);
+        assert_int_equal(repeats_load(after, saved.data, saved.len), 0);
+        assert_true(seen(after, &latest));
+        assert_int_equal(seen(after, &flow), ROWS[i].saved);
+        repeats_free(&before);
+        repeats_free(&after);
+        buf_fini(&saved);
+    }
+}
+
+static void what_was_not_saved_by_us_is_refused(void **state)
+{
+    struct repeats *repeats;
+    static const char DATA[25] = "";
+    (void)state;
+    assert_int_equal(repeats_new(&repeats), 0);
+    assert_int_equal(repeats_load(repeats, DATA, 0), 0);
+    assert_int_equal(repeats_load(repeats, DATA, 24), 0);
+    assert_int_equal(repeats_load(repeats, DATA, 23), W_EDAMAGED);
+    assert_int_equal(repeats_load(repeats, DATA, 25), W_EDAMAGED);
+    repeats_free(&repeats);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -119,6 +196,9 @@ int main(void)
         cmocka_unit_test(any_other_part_of_the_tuple_makes_another_flow),
         cmocka_unit_test(what_has_no_pair_or_time_or_is_an_aggregate_never_repeats),
         cmocka_unit_test(the_oldest_are_forgotten_when_there_are_too_many),
+        cmocka_unit_test(what_is_saved_makes_the_same_repeats),
+        cmocka_unit_test(what_is_long_past_is_not_saved),
+        cmocka_unit_test(what_was_not_saved_by_us_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
