@@ -92,16 +92,25 @@ static void put_flow_step(struct buf *out, const struct flow *flow)
     buf_char(out, '\n');
 }
 
-static void put_who(struct buf *out, const struct flow_identity *identity)
+static void put_who(struct buf *out, const char *step, const struct party *party, bool owner)
 {
-    struct text who = identity->pod.len > 0 ? identity->pod : identity->workload;
-    if (who.len == 0 && identity->namespace.len == 0) {
+    struct text who = party->pod.len > 0       ? party->pod
+                      : party->service.len > 0 ? party->service
+                                               : party->workload;
+    const char *kind = party_kind_name(party->kind);
+    if (party->kind == PARTY_NODE) {
+        who = party->node;
+    }
+    if (who.len == 0 && party->namespace.len == 0) {
         return;
     }
-    put_step(out, "source");
-    put_text(out, identity->namespace);
-    buf_char(out, '/');
+    put_step(out, step);
+    put_text(out, party->namespace);
+    buf_str(out, party->kind == PARTY_NODE ? "node " : "/");
     put_text(out, who);
+    if (owner) {
+        buf_printf(out, ", the %s that had the address then", kind);
+    }
     buf_char(out, '\n');
 }
 
@@ -210,7 +219,12 @@ static void explain_flow(struct sink *sink, struct buf *out, const struct flow_r
     }
     put_head(sink, out, flow->dataset);
     put_flow_step(out, flow);
-    put_who(out, &flow->source_id);
+    struct party source = sink_source(flow, attribution);
+    struct party destination = sink_destination(flow, attribution);
+    put_who(out, "source", &source, attribution->owner_known);
+    if (destination.kind != PARTY_UNKNOWN) {
+        put_who(out, "goes to", &destination, false);
+    }
     if (attribution->verdict != UNJOINABLE) {
         put_bounds(out, sink, flow, attribution);
     }
