@@ -7,9 +7,9 @@
 # They are kept outside the tree, in ${XDG_CACHE_HOME:-$HOME/.cache}/whither/kube-VERSION, and used
 # again. k8s.io/kubernetes takes its parts from its own tree, which the module has not got; they are
 # the modules of the same release instead. Nothing is taken out: this is the server as released.
-# Takes some seven minutes on two processors, once, and 3 GB of Go's caches. Exit code 77: it cannot
-# be built here, because there is no Go toolchain or it is too old, or because the module proxy
-# cannot be reached.
+# Takes ten minutes of processor time, once (five to seven minutes on two), and 3 GB of Go's caches.
+# Exit code 77: it cannot be built here, because there is no Go toolchain or it is too old, or
+# because the module proxy cannot be reached.
 set -eu
 
 KUBERNETES=1.36.3
