@@ -330,10 +330,11 @@ void parse_ports(struct flow_record *record, struct text source, struct text des
 
 bool parse_is_way_back(const struct flow *flow)
 {
-    /* Below 1024 nobody is given a port; from 32768 on Linux gives them, and few servers listen. */
-    enum { RESERVED = 1024, EPHEMERAL = 32768 };
+    /* Below 512 are servers only; from there to 1023 also clients that ask for a privileged port,
+     * as NFS does. From 32768 on Linux gives ports to clients, and few servers listen. */
+    enum { SERVERS = 512, PRIVILEGED = 1024, EPHEMERAL = 32768 };
     return flow->has_ports && !flow->source_port_unknown &&
-           ((flow->source_port < RESERVED && flow->destination_port >= RESERVED) ||
+           ((flow->source_port < SERVERS && flow->destination_port >= PRIVILEGED) ||
             (flow->source_port < EPHEMERAL && flow->destination_port >= EPHEMERAL));
 }
 

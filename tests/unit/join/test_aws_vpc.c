@@ -34,6 +34,9 @@ static const struct {
     {HEAD "198.51.100.9 192.0.2.7 443 40112 6 " TAIL "ACCEPT OK", "skip reply"},
     {HEAD "198.51.100.9 192.0.2.7 443 1024 6 " TAIL "ACCEPT OK", "skip reply"},
     {HEAD "198.51.100.9 192.0.2.7 8080 40112 6 " TAIL "ACCEPT OK", "skip reply"},
+    {HEAD "198.51.100.9 192.0.2.7 993 40112 6 " TAIL "ACCEPT OK", "skip reply"},
+    {HEAD "192.0.2.7 198.51.100.9 800 2049 6 " TAIL "ACCEPT OK",
+     "aws-vpc tcp 192.0.2.7:800 > 198.51.100.9:2049 allowed unknown " SPAN " 4249 bytes"},
     {HEAD "192.0.2.7 198.51.100.9 123 123 17 " TAIL "ACCEPT OK",
      "aws-vpc udp 192.0.2.7:123 > 198.51.100.9:123 allowed unknown " SPAN " 4249 bytes"},
     {HEAD "192.0.2.7 198.51.100.9 20641 8080 6 " TAIL "ACCEPT OK",
@@ -97,6 +100,7 @@ static const struct {
     {"5 10.0.0.71 10.0.0.72 40112 443 " V5_TIMES "ACCEPT 2 10.1.0.7 10.1.0.9 ingress OK",
      "skip ingress"},
     {"5 198.51.100.9 10.0.0.72 40112 443 " V5_TIMES "ACCEPT 2 - - ingress OK", "skip ingress"},
+    {"5 198.51.100.9 203.0.113.5 40112 443 " V5_TIMES "ACCEPT 2 - - ingress OK", "skip ingress"},
     {"5 10.0.0.71 10.0.0.220 40112 443 " V5_TIMES "ACCEPT 2 10.1.0.7 203.0.113.5 ingress OK",
      "aws-vpc tcp 10.1.0.7:40112 > 203.0.113.5:443 allowed unknown start " SPAN " 471 bytes"},
 };
