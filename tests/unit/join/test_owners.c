@@ -5,6 +5,7 @@
  */
 #include "join/owners.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -16,6 +17,7 @@
 #include <cmocka.h>
 
 #include "base/err.h"
+#include "tests/support/alloc.h"
 
 #define T (INT64_C(20500) * US_PER_DAY)
 #define NEVER INT64_C(-1000000) /* not said; 0 is a time here */
@@ -303,6 +305,41 @@ static void a_reader_sees_what_changed(void **state)
     owners_free(&owners);
 }
 
+static bool is_sound(void *ctx, const struct owner *owner)
+{
+    (void)ctx;
+    assert_true(owner->from_us <= owner->to_us);
+    assert_true(owner->address_count > 0);
+    return true;
+}
+
+static void every_refused_allocation_is_survived(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof(SCENARIOS) / sizeof(SCENARIOS[0]); i++) {
+        size_t refused = 1;
+        for (size_t n = 1; refused > 0; n++) {
+            struct owners *owners;
+            struct owners_reader *reader = NULL;
+            uint64_t list = 0;
+            alloc_fail_at(n);
+            int err = owners_new(&owners, 0);
+            err = err != 0 ? err : owners_reader_new(&reader, owners);
+            for (size_t j = 0; err == 0 && j < 8 && SCENARIOS[i].facts[j].what != NO_MORE; j++) {
+                int told = tell(owners, &SCENARIOS[i].facts[j], &list);
+                assert_true(told == 0 || told == -ENOMEM);
+            }
+            refused = alloc_failed();
+            alloc_fail_at(0);
+            if (err == 0) {
+                owners_each(owners, 0, is_sound, NULL);
+            }
+            owners_reader_free(&reader);
+            owners_free(&owners);
+        }
+    }
+}
+
 struct copies {
     struct owners *to;
     size_t count;
@@ -494,6 +531,7 @@ int main(void)
         cmocka_unit_test(every_rule_of_intervals),
         cmocka_unit_test(what_says_nothing_new_leaves_the_version),
         cmocka_unit_test(a_reader_sees_what_changed),
+        cmocka_unit_test(every_refused_allocation_is_survived),
         cmocka_unit_test(what_was_kept_elsewhere_answers_the_same),
         cmocka_unit_test(a_service_is_found_by_name_at_its_time),
         cmocka_unit_test(clusters_do_not_mix),
