@@ -45,6 +45,10 @@ struct work {
     int64_t ref_us;  /* answers up to here are "before" the flow */
     uint32_t count;  /* candidates gathered */
     uint32_t dropped;
+    /* The runs of one answer come one after the other: what the last one was. */
+    uint64_t answer_id;
+    struct candidate *candidate;  /* NULL: none yet */
+    bool named;                   /* the candidate's names are this answer's */
     const struct candidate *tail; /* while looking for names that lead to this one */
     uint32_t heads_from;          /* candidates before were there when that began */
 };
@@ -402,41 +406,62 @@ static void begin_counting(struct candidate *candidate)
     memset(candidate->counted, 0, sizeof(candidate->counted));
 }
 
-/* Adds what a sighting says; one candidate a name, the better evidence stays. */
-static void offer(struct work *work, const struct store_sighting *sighting, const uint8_t *name,
-                  const struct candidate *offered)
+/* The candidate of that name, a new one if there is none; NULL if there are too many. */
+static struct candidate *candidate_of(struct work *work, const uint8_t *name, bool *is_new)
 {
     struct candidate *known = find_candidate(work, name);
-    bool better = known == NULL || compare_evidence(offered, known, work->ref_us) < 0;
+    *is_new = known == NULL;
     if (known == NULL) {
         known = new_candidate(work);
-        if (known == NULL) {
-            return;
-        }
+    }
+    if (*is_new && known != NULL) {
         begin_counting(known);
     }
+    return known;
+}
+
+/* Adds what a sighting says; one candidate a name, the better evidence stays. Returns true if that
+ * is the one offered. */
+static bool offer(const struct work *work, const struct store_sighting *sighting,
+                  struct candidate *known, bool is_new, const struct candidate *offered)
+{
+    bool better = is_new || compare_evidence(offered, known, work->ref_us) < 0;
     count_answers(known, sighting->answer, sighting->count);
     if (better) {
-        fill_names(known, name, sighting->answer);
         known->live = offered->live;
         known->via = offered->via;
         known->answer_us = offered->answer_us;
         known->age_us = work->question->start_us - offered->answer_us;
         known->ttl_s = offered->ttl_s;
     }
+    return better;
 }
 
 static bool gather_direct(void *ctx, const struct store_sighting *sighting)
 {
     struct work *work = ctx;
+    const struct answer *answer = sighting->answer;
     struct evidence evidence = weigh(work, sighting);
-    if (evidence.usable) {
-        struct candidate offered;
-        offered.live = evidence.live;
-        offered.via = via_of(sighting->answer, &evidence);
-        offered.answer_us = evidence.answer_us;
-        offered.ttl_s = ttl_of(sighting);
-        offer(work, sighting, attributed_name(work->attributor, sighting->answer), &offered);
+    bool is_new = false;
+    if (!evidence.usable) {
+        return true;
+    }
+    if (work->candidate == NULL || work->answer_id != sighting->answer_id) {
+        work->candidate = candidate_of(work, attributed_name(work->attributor, answer), &is_new);
+        work->answer_id = sighting->answer_id;
+        work->named = false;
+    }
+    if (work->candidate == NULL) {
+        return true;
+    }
+    struct candidate offered;
+    offered.live = evidence.live;
+    offered.via = via_of(answer, &evidence);
+    offered.answer_us = evidence.answer_us;
+    offered.ttl_s = ttl_of(sighting);
+    if (offer(work, sighting, work->candidate, is_new, &offered) && !work->named) {
+        fill_names(work->candidate, attributed_name(work->attributor, answer), answer);
+        work->named = true;
     }
     return true;
 }
@@ -449,14 +474,19 @@ static bool gather_heads(void *ctx, const struct store_sighting *sighting)
     struct evidence evidence = weigh(work, sighting);
     const uint8_t *name = attributed_name(work->attributor, sighting->answer);
     const struct candidate *known = find_candidate(work, name);
-    bool is_new = known == NULL || known >= &work->attributor->candidates[work->heads_from];
-    if (evidence.usable && is_new) {
+    bool wanted = known == NULL || known >= &work->attributor->candidates[work->heads_from];
+    bool is_new = false;
+    struct candidate *candidate =
+        evidence.usable && wanted ? candidate_of(work, name, &is_new) : NULL;
+    if (candidate != NULL) {
         struct candidate offered;
         offered.live = work->tail->live;
         offered.via = VIA_CNAME;
         offered.answer_us = evidence.answer_us;
         offered.ttl_s = ttl_of(sighting);
-        offer(work, sighting, name, &offered);
+        if (offer(work, sighting, candidate, is_new, &offered)) {
+            fill_names(candidate, name, sighting->answer);
+        }
     }
     return true;
 }
