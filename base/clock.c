@@ -179,12 +179,11 @@ bool time_parse(int64_t *time_us, const char *text, size_t len, int32_t zone_s)
     return ok && *time_us >= TIME_MIN_US && *time_us < TIME_MAX_US;
 }
 
-static void print_digits(char *at, int64_t value, int count)
+/* Two digits; one pair does not wait for another. */
+static void print_pair(char *at, uint32_t value)
 {
-    for (int i = count - 1; i >= 0; i--) {
-        at[i] = (char)('0' + value % 10);
-        value /= 10;
-    }
+    at[0] = (char)('0' + value / 10);
+    at[1] = (char)('0' + value % 10);
 }
 
 size_t time_print(int64_t time_us, char text[TIME_TEXT_MAX])
@@ -195,13 +194,18 @@ size_t time_print(int64_t time_us, char text[TIME_TEXT_MAX])
     unsigned month, day;
     civil_from_days(days, &year, &month, &day);
     memcpy(text, "0000-00-00T00:00:00.000000Z", 28);
-    print_digits(text, year, 4);
-    print_digits(text + 5, month, 2);
-    print_digits(text + 8, day, 2);
-    print_digits(text + 11, rest / US_PER_HOUR, 2);
-    print_digits(text + 14, rest / US_PER_MIN % 60, 2);
-    print_digits(text + 17, rest / US_PER_S % 60, 2);
-    print_digits(text + 20, rest % US_PER_S, 6);
+    uint32_t second = (uint32_t)(rest / US_PER_S);
+    uint32_t micro = (uint32_t)(rest % US_PER_S);
+    print_pair(text, (uint32_t)year / 100);
+    print_pair(text + 2, (uint32_t)year % 100);
+    print_pair(text + 5, month);
+    print_pair(text + 8, day);
+    print_pair(text + 11, second / 3600);
+    print_pair(text + 14, second / 60 % 60);
+    print_pair(text + 17, second % 60);
+    print_pair(text + 20, micro / 10000);
+    print_pair(text + 22, micro / 100 % 100);
+    print_pair(text + 24, micro % 100);
     return 27;
 }
 
