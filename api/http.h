@@ -100,6 +100,11 @@ struct api_options {
     void *ready_ctx;
     const struct api_ingest *ingest;   /* borrowed; NULL: POST /v1/ingest answers 503 */
     const struct api_answers *answers; /* borrowed; NULL: they are counted only */
+
+    const char *const *flow_sources; /* that are followed, and where they go: for /v1/status;
+                                        borrowed */
+    size_t flow_source_count;
+    const char *flow_sink;
 };
 
 /* Binds the address and starts the threads. Returns 0; W_EUSAGE where the address is not loopback

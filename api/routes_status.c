@@ -1,13 +1,44 @@
 /* api/routes_status.c -- /v1/status, /v1/coverage, /healthz, /readyz
  * SPDX-License-Identifier: Apache-2.0
  */
+#include <inttypes.h>
+#include <string.h>
+
+#include "api/json.h"
 #include "api/json_status.h"
 #include "api/routes.h"
 #include "base/clock.h"
+#include "base/counters.h"
 #include "join/kubernetes.h"
 
 const char *const CLUSTER_PARAMS[] = {"cluster", NULL};
 const char *const COVERAGE_PARAMS[] = {"cluster", "from", "to", NULL};
+
+/* `,"flows":{"sources":[…],"out",…}`: what --flows follows, in the place of the closing brace. */
+static void put_flows(struct buf *buf, const struct api_options *options)
+{
+    static const struct {
+        const char *key;
+        enum counter counter;
+    } NUMBERS[] = {{"files", COUNT_FOLLOW_FILES},     {"unread_bytes", COUNT_FOLLOW_UNREAD},
+                   {"named", COUNT_FOLLOW_FLOWS},     {"bad", COUNT_FOLLOW_BAD},
+                   {"held", COUNT_FOLLOW_HELD},       {"lag_s", COUNT_FOLLOW_LAG},
+                   {"unsettled", COUNT_FOLLOW_EARLY}, {"truncated", COUNT_FOLLOW_TRUNCATED},
+                   {"parts_lost", COUNT_FOLLOW_LOST}};
+    buf->len--;
+    buf_str(buf, ",\"flows\":{\"sources\":[");
+    for (size_t i = 0; i < options->flow_source_count; i++) {
+        buf_str(buf, i > 0 ? "," : "");
+        buf_json_str(buf, options->flow_sources[i], strlen(options->flow_sources[i]));
+    }
+    buf_char(buf, ']');
+    json_text_member(buf, ",\"out\":", options->flow_sink);
+    for (size_t i = 0; i < sizeof(NUMBERS) / sizeof(NUMBERS[0]); i++) {
+        buf_printf(buf, ",\"%s\":%" PRIu64, NUMBERS[i].key, counter_get(NUMBERS[i].counter));
+    }
+    json_bool_member(buf, ",\"blocked\":", counter_get(COUNT_FOLLOW_BLOCKED) != 0);
+    buf_str(buf, "}}");
+}
 
 void status_get(struct request *request)
 {
@@ -31,6 +62,8 @@ void status_get(struct request *request)
                           kubernetes != NULL ? watches : NULL);
     if (err < 0) {
         request_failed(request, err, "the index could not be read");
+    } else if (request->worker->api->options.flow_source_count > 0) {
+        put_flows(request_body(request), &request->worker->api->options);
     }
 }
 

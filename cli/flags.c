@@ -114,28 +114,32 @@ const struct flag FLAGS[] = {
      "the time the captures cover; without it, from their first to their last frame", AT(covers),
      .commands = INGEST, .type = FLAG_RANGE, .group = GROUP_INPUT},
     {FLAG("from"), "FORMAT", NULL, "format of the flow records; without it, found by content",
-     AT(from), .commands = JOIN | DOCTOR, .type = FLAG_TEXT, .group = GROUP_INPUT},
+     AT(from), .commands = SERVE | JOIN | DOCTOR, .type = FLAG_TEXT, .group = GROUP_INPUT},
     {FLAG("map"), "FIELD=NAME,...", NULL,
      "what is what in other JSON and CSV, as source.ip=src,destination.ip=dst,@timestamp=ts; "
      "repeatable",
-     AT(maps), .commands = JOIN | DOCTOR, .type = FLAG_TEXTS, .group = GROUP_INPUT},
+     AT(maps), .commands = SERVE | JOIN | DOCTOR, .type = FLAG_TEXTS, .group = GROUP_INPUT},
+    {FLAG("flows"), "SOURCE", NULL,
+     "flow logs to follow and name, as whither join --follow SOURCE; needs --out; repeatable",
+     AT(flows), .commands = SERVE, .type = FLAG_TEXTS, .group = GROUP_INPUT},
     {FLAG("follow"), NULL, NULL,
      "keep going: read what is added to the files, through rotation, and name it as the answers "
      "come in",
      AT(follow), .commands = JOIN, .type = FLAG_BOOL, .group = GROUP_INPUT},
     {FLAG("checkpoint"), "FILE", NULL,
-     "with --follow: where it is kept how far that got, for a restart; without it, PATH.checkpoint "
+     "with --follow or --flows: where it is kept how far that got, for a restart; without it, "
+     "PATH.checkpoint "
      "for --out file:PATH",
-     AT(checkpoint), .commands = JOIN, .type = FLAG_TEXT, .group = GROUP_INPUT},
+     AT(checkpoint), .commands = SERVE | JOIN, .type = FLAG_TEXT, .group = GROUP_INPUT},
     {FLAG("columns"), "NAMES", NULL,
      "what the columns are called where no header says so, as 'srcaddr dstaddr start end'",
-     AT(columns), .commands = JOIN | DOCTOR, .type = FLAG_TEXT, .group = GROUP_INPUT},
+     AT(columns), .commands = SERVE | JOIN | DOCTOR, .type = FLAG_TEXT, .group = GROUP_INPUT},
     {FLAG("verdict"), "PREFIX=ACTION", NULL,
      "what a kernel LOG prefix says: allowed, denied, logged or unknown; repeatable", AT(verdicts),
-     .commands = JOIN | DOCTOR, .type = FLAG_VERDICTS, .group = GROUP_INPUT},
+     .commands = SERVE | JOIN | DOCTOR, .type = FLAG_VERDICTS, .group = GROUP_INPUT},
     {FLAG("tz"), "ZONE", NULL,
      "zone of inputs that carry none: UTC (the default), +HH:MM or a name as Europe/Berlin", AT(tz),
-     .commands = JOIN | DOCTOR, .type = FLAG_TEXT, .group = GROUP_INPUT},
+     .commands = SERVE | JOIN | DOCTOR, .type = FLAG_TEXT, .group = GROUP_INPUT},
     {FLAG("at"), "TIME", NULL, "when the connection began; without it, now", AT(at_us),
      .commands = LOOKUP, .type = FLAG_TIME, .group = GROUP_INPUT},
     {FLAG("under"), NULL, NULL, "the name and every name under it", AT(under), .commands = NAMES,
@@ -174,11 +178,12 @@ const struct flag FLAGS[] = {
      .commands = JUDGING, .type = FLAG_DOMAINS, .group = GROUP_ATTRIBUTION},
 
     {FLAG("to"), "FORMAT", NULL, "ecs, inline, table or csv; table on a terminal, else ecs", AT(to),
-     .commands = JOIN, .type = FLAG_TEXT, .group = GROUP_OUTPUT},
+     .commands = SERVE | JOIN, .type = FLAG_TEXT, .group = GROUP_OUTPUT},
     {FLAG("out"), "SINK", NULL,
-     "with --follow: where the flows go, - (standard output) or file:PATH, which after a restart "
+     "with --follow or --flows: where the flows go, - (standard output) or file:PATH, which after "
+     "a restart "
      "has each flow once",
-     AT(out), .commands = JOIN, .type = FLAG_TEXT, .group = GROUP_OUTPUT},
+     AT(out), .commands = SERVE | JOIN, .type = FLAG_TEXT, .group = GROUP_OUTPUT},
     {FLAG("explain"), "N", NULL, "why line (or Loki entry) N of each source got its name, in words",
      AT(explain), .min = 1, .max = UINT32_MAX, .commands = JOIN, .type = FLAG_COUNT,
      .group = GROUP_OUTPUT},

@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "cli/commands.h"
 #include "cli/intakes.h"
+#include "cli/serve_flows.h"
 #include "cli/serve_owners.h"
 #include "collector/collector.h"
 #include "collector/upload.h"
@@ -31,7 +32,8 @@ struct service {
     struct collector *collector;
     struct uploads uploads;
     struct api_ingest ingest;
-    struct intakes pushed; /* DNS responses among pushed flow records */
+    struct serve_flows *flows; /* NULL without --flows */
+    struct intakes pushed;     /* DNS responses among pushed flow records */
     struct api_answers answers;
     struct api *api;
 };
@@ -148,6 +150,10 @@ static int start_collector(struct service *service, struct why *why)
         intakes_init(&service->pushed, service->uploads.writer, "http");
         err = serve_owners_start(service->owners, service->uploads.writer, why);
     }
+    if (err == 0) {
+        err = serve_flows_start(&service->flows, settings, service->store, service->uploads.writer,
+                                serve_owners_table(service->owners), why);
+    }
     return err;
 }
 
@@ -185,6 +191,9 @@ static int start_http(struct service *service, struct why *why)
         .ready_ctx = service,
         .ingest = &service->ingest,
         .answers = &service->answers,
+        .flow_sources = settings->flows.items,
+        .flow_source_count = settings->flows.count,
+        .flow_sink = settings->out,
     };
     return api_start(&service->api, &options, why);
 }
@@ -205,6 +214,7 @@ static void announce(const struct service *service)
 static void stop(struct service *service)
 {
     api_stop(&service->api);
+    serve_flows_stop(&service->flows);
     serve_owners_stop(service->owners);
     intakes_fini(&service->pushed);
     collector_free(&service->collector);

@@ -118,6 +118,7 @@ struct settings {
     const char *tls_client_ca;       /* --tls-client-ca FILE */
     uint64_t dnstap_max_frame;       /* --dnstap-max-frame SIZE, 1 MiB */
     uint32_t max_connections;        /* --max-connections N, 1024 */
+    struct string_list flows;        /* --flows SOURCE */
     bool kubernetes;                 /* --kubernetes */
     uint32_t expect_senders;         /* --expect-senders N; 0: not given */
     struct endpoint http;            /* --http ADDR:PORT, 127.0.0.1:8053 */
