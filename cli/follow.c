@@ -11,6 +11,7 @@
 
 #include "base/clock.h"
 #include "cli/commands.h"
+#include "cli/followed.h"
 
 int check_follow(const struct settings *settings, struct why *why)
 {
@@ -105,15 +106,16 @@ static void raise_file_limit(void)
     }
 }
 
-int follow(const struct join_options *options, struct answers *answers, struct report *report)
+static int follow_files(const struct followed *followed, const struct join_options *options,
+                        struct answers *answers, struct report *report)
 {
     const struct settings *settings = report->settings;
     struct live_index *index = answers_index(answers);
     struct why why = {""};
     struct live *live;
     const struct live_options live_options = {
-        .sources = settings->args,
-        .source_count = settings->arg_count,
+        .sources = followed->items,
+        .source_count = followed->count,
         .out = settings->out != NULL ? settings->out : "-",
         .checkpoint = settings->checkpoint,
         .cluster = options->cluster,
@@ -150,4 +152,32 @@ int follow(const struct join_options *options, struct answers *answers, struct r
     print_totals(report, &totals);
     bool bad = totals.bad > 0 || totals.bad_inputs > 0;
     return ended && bad ? EXIT_BAD_INPUT : EXIT_DONE;
+}
+
+/* From the threads that pull out of Loki. */
+static void on_spool_warning(void *ctx, const char *text)
+{
+    const struct settings *settings = ctx;
+    if (!settings->quiet) {
+        fprintf(stderr, "whither join: %s\n", text);
+    }
+}
+
+/* PATH of --out file:PATH, NULL for anything else. */
+static const char *out_path(const struct settings *settings)
+{
+    bool file = settings->out != NULL && strncmp(settings->out, "file:", 5) == 0;
+    return file ? settings->out + 5 : NULL;
+}
+
+int follow(const struct join_options *options, struct answers *answers, struct report *report)
+{
+    const struct settings *settings = report->settings;
+    struct why why = {""};
+    struct followed followed;
+    int err = followed_start(&followed, settings->args, settings->arg_count, out_path(settings),
+                             on_spool_warning, (void *)(uintptr_t)settings, &why);
+    int code = err != 0 ? fail_join(err, &why) : follow_files(&followed, options, answers, report);
+    followed_stop(&followed);
+    return code;
 }

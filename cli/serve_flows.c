@@ -6,12 +6,14 @@
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "cli/followed.h"
 #include "cli/intakes.h"
 #include "cli/parsing.h"
 #include "join/live.h"
@@ -26,6 +28,8 @@ struct serve_flows {
     const struct settings *settings;
     struct parsing parsing;
     struct intakes intakes;
+    struct followed followed;
+    char *spools; /* how the files of Loki's lines begin */
     struct attribute_params params;
     struct live_index index;
     struct live_options options;
@@ -160,8 +164,8 @@ static void set_options(struct serve_flows *flows, const struct sink_kind *sink)
 {
     const struct settings *settings = flows->settings;
     flows->options = (struct live_options){
-        .sources = settings->flows.items,
-        .source_count = settings->flows.count,
+        .sources = flows->followed.items,
+        .source_count = flows->followed.count,
         .out = settings->out,
         .checkpoint = settings->checkpoint,
         .cluster = settings->cluster,
@@ -190,6 +194,14 @@ static int start(struct serve_flows *flows, struct store *store, struct owners *
     int err = check(flows->settings, &sink, why);
     err = err == 0 ? parsing_init(&flows->parsing, flows->settings, why) : err;
     err = err == 0 ? open_index(flows, store, owners) : err;
+    if (err == 0 && asprintf(&flows->spools, "%s/flows", flows->settings->data) < 0) {
+        flows->spools = NULL;
+        err = -ENOMEM;
+    }
+    err = err == 0
+              ? followed_start(&flows->followed, flows->settings->flows.items,
+                               flows->settings->flows.count, flows->spools, on_warning, flows, why)
+              : err;
     if (err != 0) {
         return err;
     }
@@ -244,6 +256,8 @@ void serve_flows_stop(struct serve_flows **out)
         pthread_join(flows->thread, NULL);
     }
     live_free(&flows->live);
+    followed_stop(&flows->followed);
+    free(flows->spools);
     attributor_free(&flows->index.index.attributor);
     store_view_free(&flows->index.view);
     intakes_fini(&flows->intakes);

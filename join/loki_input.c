@@ -6,6 +6,7 @@
 #include <curl/curl.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,6 +25,7 @@ struct loki_http {
     struct curl_slist *headers;
     const struct loki_source *source;
     struct buf *body; /* of the response in hand */
+    atomic_bool aborted;
     char error[CURL_ERROR_SIZE];
 };
 
@@ -32,6 +34,16 @@ static size_t take_body(char *bytes, size_t size, size_t count, void *ctx)
     struct loki_http *http = ctx;
     buf_add(http->body, bytes, size * count);
     return http->body->err == 0 ? size * count : 0;
+}
+
+static int look(void *ctx, curl_off_t a, curl_off_t b, curl_off_t c, curl_off_t d)
+{
+    struct loki_http *http = ctx;
+    (void)a;
+    (void)b;
+    (void)c;
+    (void)d;
+    return atomic_load(&http->aborted);
 }
 
 static int add_header(struct loki_http *http, const char *name, const char *value)
@@ -94,7 +106,8 @@ static int get(void *ctx, const char *url, struct buf *body, long *status, struc
     if (curl_easy_setopt(http->curl, CURLOPT_URL, url) != CURLE_OK) {
         return -ENOMEM;
     }
-    CURLcode code = curl_easy_perform(http->curl);
+    CURLcode code =
+        atomic_load(&http->aborted) ? CURLE_ABORTED_BY_CALLBACK : curl_easy_perform(http->curl);
     curl_easy_getinfo(http->curl, CURLINFO_RESPONSE_CODE, status);
     if (body->err != 0) {
         return body->err;
@@ -110,9 +123,11 @@ static int get(void *ctx, const char *url, struct buf *body, long *status, struc
 
 static void pause_for(void *ctx, int64_t us)
 {
-    struct timespec span = {us / US_PER_S, us % US_PER_S * 1000};
-    (void)ctx;
-    nanosleep(&span, NULL);
+    struct loki_http *http = ctx;
+    const int64_t step_us = 100000;
+    for (; us > 0 && !atomic_load(&http->aborted); us -= step_us) {
+        nanosleep(&(struct timespec){0, step_us * 1000}, NULL);
+    }
 }
 
 static bool set_options(struct loki_http *http)
@@ -122,6 +137,9 @@ static bool set_options(struct loki_http *http)
     bool ok = curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, take_body) == CURLE_OK &&
               curl_easy_setopt(curl, CURLOPT_WRITEDATA, http) == CURLE_OK &&
               curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, http->error) == CURLE_OK &&
+              curl_easy_setopt(curl, CURLOPT_NOPROGRESS, 0L) == CURLE_OK &&
+              curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, look) == CURLE_OK &&
+              curl_easy_setopt(curl, CURLOPT_XFERINFODATA, http) == CURLE_OK &&
               curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L) == CURLE_OK &&
               curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT, (long)CONNECT_S) == CURLE_OK &&
               curl_easy_setopt(curl, CURLOPT_TIMEOUT, (long)QUERY_S) == CURLE_OK &&
@@ -157,6 +175,13 @@ void loki_http_free(struct loki_http **out)
         curl_easy_cleanup(http->curl);
         curl_slist_free_all(http->headers);
         free(http);
+    }
+}
+
+void loki_http_abort(struct loki_http *http)
+{
+    if (http != NULL) {
+        atomic_store(&http->aborted, true);
     }
 }
 

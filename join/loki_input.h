@@ -16,6 +16,9 @@ struct loki_http;
 int loki_http_new(struct loki_http **http, const struct loki_source *source, struct why *why);
 void loki_http_free(struct loki_http **http);
 struct loki_fetch loki_http_fetch(struct loki_http *http);
+/* Breaks off what is under way, and lets everything fail from then on. From any thread. NULL is
+ * fine. */
+void loki_http_abort(struct loki_http *http);
 
 /* Opens a SOURCE of the form loki:URL?query=... as an input that ends at its `to`, or now. Nothing
  * is asked yet. Returns 0 or what loki_source_parse and loki_http_new do. */

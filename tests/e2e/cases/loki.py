@@ -1,14 +1,15 @@
 # tests/e2e/cases/loki.py -- flow records pulled out of Loki.
 # SPDX-License-Identifier: Apache-2.0
 
+import os
 import time
 
 from support import lab as labs
 from support import wire
 from support.case import case
-from support.lab import expect
+from support.lab import expect, wait_for
 from support.loki import Loki
-from support.whither import Commands, json_lines
+from support.whither import Commands, Service, binary, json_lines
 
 from .peers import answers
 from .push import packet
@@ -89,3 +90,58 @@ def credentials(lab):
     loki.close()
     told = join(commands, loki, "", userinfo="reader:wrong-word@", check=3)[1]
     expect("loki:http://127.0.0.1" in told and "word" not in told, "not told, or too much", told)
+
+
+def output(path):
+    if not os.path.exists(path):
+        return []
+    with open(path) as file:
+        return json_lines(file.read())
+
+
+def add_now(loki, numbers):
+    for number in numbers:
+        loki.add(time.time_ns(), packet(number, "10.244.0.%d" % (number % 200),
+                                        "198.51.0.%d" % (number % 200)), node="node-1")
+
+
+def source_of(loki):
+    return "loki:http://127.0.0.1:%d?query={job=\"x\"} |= \"calico\"&since=1h&limit=50" \
+        % loki.server.server_port
+
+
+@case("Loki is followed: each line once and in order, though the join is killed and Loki away")
+def followed(lab):
+    commands, loki = prepared(lab)
+    out = lab.path("named.jsonl")
+    argv = [binary(), "join", "--follow", source_of(loki), "--data", commands.data,
+            "--out", "file:" + out]
+    process = lab.start("join-1", argv)
+    wait_for("the backlog is named", lambda: len(output(out)) == 600, 30)
+    add_now(loki, range(600, 620))
+    wait_for("new lines are named", lambda: len(output(out)) == 620, 30)
+    process.kill()
+    add_now(loki, range(620, 640))
+    loki.busy = 1
+    process = lab.start("join-2", argv)
+    wait_for("what came meanwhile is named", lambda: len(output(out)) >= 640, 40)
+    process.stop(10)
+    flows = output(out)
+    ports = [flow["source"]["port"] - 1024 for flow in flows]
+    times = [flow["@timestamp"] for flow in flows]
+    expect(sorted(ports) == list(range(640)), "lines were lost or doubled", len(ports))
+    expect(times == sorted(times), "not in the order of time")
+    loki.close()
+    done = lab.run(argv[:-2], check=2)
+    expect("--out file:PATH" in done.stderr, "not told", done.stderr)
+
+
+@case("serve --flows pulls out of Loki, too")
+def served(lab):
+    commands, loki = prepared(lab)
+    out = lab.path("named.jsonl")
+    service = Service(lab, options=["--flows", source_of(loki), "--out", "file:" + out])
+    wait_for("the backlog is named", lambda: len(output(out)) == 600, 30)
+    expect(all(flow["destination"].get("domain") for flow in output(out)), "without a name")
+    service.stop()
+    loki.close()
