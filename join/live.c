@@ -5,7 +5,6 @@
 
 #include <errno.h>
 #include <stdarg.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,69 +13,14 @@
 
 #include "base/clock.h"
 #include "base/counters.h"
-#include "join/checkpoint.h"
-#include "join/hold.h"
-#include "join/out.h"
-#include "join/repeat.h"
-#include "join/tail.h"
+#include "join/live_parts.h"
 
 #define CHECKPOINT_US US_PER_S
 #define REPORT_US US_PER_S
-/* How long after an error that may pass the same is tried again. */
-#define RETRY_US US_PER_S
 /* How often it is looked whether others learned of owners. */
 #define OWNERS_EVERY_US US_PER_S
 
-/* Warnings about the lines of one file; what is beyond is only counted. */
-enum { WARNINGS_MAX = 5 };
-/* Pieces that are read before it is looked at what is settled. */
-enum { PIECES_MAX = 4 };
-
-struct live {
-    struct live_options options;
-    struct tail *tail;
-    struct hold *hold;
-    struct repeats *repeats;
-    struct interfaces *interfaces;
-    struct parser *parser;
-    struct sink *sink;
-    struct out *out;
-    char *checkpoint; /* path; NULL: none is kept */
-    struct buf scratch;
-    struct join_totals totals;
-    uint64_t early; /* flows decided early */
-
-    /* the records at the head of the queue that are being given out */
-    struct flow_record *records;
-    size_t record_count;
-    size_t judged; /* of them, as to repeats */
-    size_t given;
-    struct question *questions;
-    size_t *asked; /* of each question, which record it is about */
-    size_t question_cap;
-    struct buf pending;        /* what they are in the output */
-    struct join_totals giving; /* of them */
-    bool is_pending;           /* `pending` is whole, but could not be written */
-
-    /* the piece in hand */
-    struct flow_record *parsed;
-    size_t parsed_count;
-    size_t parsed_cap;
-
-    bool changed;          /* since the last checkpoint */
-    int64_t checkpoint_us; /* monotonic: when it was written */
-    int64_t reported_us;
-    int64_t retry_us; /* when what failed is tried again; 0: nothing failed */
-    int said;         /* the error last told of */
-    bool checkpoint_failed;
-    atomic_bool stopped;
-    int stop_fd;
-};
-
-static void warn(const struct live *live, const char *format, ...)
-    __attribute__((format(printf, 2, 3)));
-
-static void warn(const struct live *live, const char *format, ...)
+void live_warn(const struct live *live, const char *format, ...)
 {
     char line[1024];
     if (live->options.warn == NULL) {
@@ -89,451 +33,6 @@ static void warn(const struct live *live, const char *format, ...)
     live->options.warn(live->options.report_ctx, line);
 }
 
-/* ---- Step 1: read and parsed ---- */
-
-static const char *name_of(const struct tail_file *file)
-{
-    return file->path;
-}
-
-/* Counts a bad record and names it, unless many of the file were named already. */
-static void count_bad(struct live *live, const struct tail_file *file, uint64_t number,
-                      struct text fault)
-{
-    struct cutter *cutter = file->cutter;
-    live->totals.bad++;
-    cutter->warnings++;
-    if (cutter->failed) {
-        return; /* nothing more can be said of its lines */
-    }
-    if (cutter->warnings <= WARNINGS_MAX) {
-        warn(live, "%s: line %llu: %.*s", name_of(file), (unsigned long long)number, (int)fault.len,
-             fault.data);
-    } else if (cutter->warnings == WARNINGS_MAX + 1) {
-        warn(live, "%s: more bad lines, which are counted only", name_of(file));
-    }
-}
-
-static struct text text_of(const char *text)
-{
-    return (struct text){text, strlen(text)};
-}
-
-/* Makes the file's cutter, and has it find the format. */
-static int look_at_format(struct live *live, const struct tail_piece *piece)
-{
-    struct tail_file *file = piece->file;
-    struct why why = {""};
-    bool fresh = file->cutter == NULL;
-    int err = 0;
-    if (fresh) {
-        err = cutter_new(&file->cutter, live->options.format, live->parser);
-    }
-    if (err != 0 || (!fresh && file->cutter->format != NULL)) {
-        return err;
-    }
-    bool resumed = fresh && piece->at.offset > 0;
-    char *head = resumed ? malloc(CUTTER_HEAD_LEN) : NULL;
-    struct text text = {piece->text, piece->len};
-    if (resumed && head == NULL) {
-        return -ENOMEM;
-    }
-    if (resumed) {
-        text = (struct text){head, tail_head_text(file, head, CUTTER_HEAD_LEN)};
-    }
-    err = cutter_look(file->cutter, live->parser, text, resumed, name_of(file), &why);
-    free(head);
-    if (err == W_EFORMAT && !file->cutter->failed) {
-        file->cutter->failed = true;
-        live->totals.bad_inputs++;
-        warn(live, "%s", why.text);
-    }
-    file->cutter->failed &= file->cutter->format == NULL;
-    return err == W_EFORMAT ? 0 : err;
-}
-
-/* --to inline keeps JSON records. */
-static int check_json(const struct live *live, const struct tail_file *file,
-                      const struct flow_record *record, struct why *why)
-{
-    if (!live->options.sink->keeps_json || record->parsed == PARSED_BAD ||
-        record->kept.data != NULL) {
-        return 0;
-    }
-    return why_set(why, W_EUSAGE,
-                   "%s: line %llu is not a JSON object, which --to %s needs; use --to ecs",
-                   name_of(file), (unsigned long long)record->number, live->options.sink->name);
-}
-
-/* Says once of a file that its times cannot be, or are in no order. */
-static void say_disorder(struct live *live, const struct tail_file *file,
-                         const struct flow_record *record)
-{
-    struct order *order = &file->cutter->order;
-    const struct order before = *order;
-    order_note(order, &record->flow, clock_now_us());
-    if (before.ahead == 0 && order->ahead > 0) {
-        warn(live,
-             "%s: line %llu: of the future; a clock is wrong, or the zone of the times (--tz)",
-             name_of(file), (unsigned long long)record->number);
-    }
-    if (before.back == 0 && order->back > 0) {
-        warn(
-            live,
-            "%s: line %llu: more than an hour older than the one before; are these logs of several "
-            "clocks or zones?",
-            name_of(file), (unsigned long long)record->number);
-    }
-}
-
-/* Counts what the record is; true if something will be given out for it. */
-static bool sort_out(struct live *live, const struct tail_file *file, struct flow_record *record)
-{
-    if (record->parsed == PARSED_BAD) {
-        count_bad(live, file, record->number, record->fault);
-        return false;
-    }
-    if (record->parsed == PARSED_DNS) {
-        if (live->options.dns != NULL) {
-            live->options.dns(live->options.report_ctx, &record->dns);
-        }
-        record->parsed = PARSED_SKIPPED;
-        record->skip = SKIP_DNS;
-    }
-    if (record->parsed == PARSED_SKIPPED) {
-        live->totals.skipped[record->skip]++;
-        return live->options.sink->left_out != NULL;
-    }
-    if (record->doubtful != NULL) {
-        count_bad(live, file, record->number, text_of(record->doubtful));
-    }
-    say_disorder(live, file, record);
-    if (record->remark != NULL && record->remark != file->cutter->remark) {
-        file->cutter->remark = record->remark;
-        warn(live, "%s: %s", name_of(file), record->remark);
-    }
-    return true;
-}
-
-/* Room for one more parsed record. */
-static struct flow_record *parsed_room(struct live *live)
-{
-    if (live->parsed_count == live->parsed_cap) {
-        size_t cap = live->parsed_cap == 0 ? 256 : live->parsed_cap * 2;
-        struct flow_record *parsed = reallocarray(live->parsed, cap, sizeof(*parsed));
-        if (parsed == NULL) {
-            return NULL;
-        }
-        live->parsed = parsed;
-        live->parsed_cap = cap;
-    }
-    return &live->parsed[live->parsed_count];
-}
-
-/* Parses the lines of the batch into live->parsed. */
-static int parse_lines(struct live *live, struct hold_batch *batch, struct why *why)
-{
-    const char *at = batch->text;
-    const char *end = at + batch->text_len;
-    uint64_t number = batch->at.number;
-    int err = 0;
-    live->parsed_count = 0;
-    while (at < end && err >= 0) {
-        const char *stop = memchr(at, '\n', (size_t)(end - at));
-        struct text line = {at, (size_t)((stop != NULL ? stop : end) - at)};
-        struct flow_record *record = parsed_room(live);
-        if (record == NULL) {
-            return -ENOMEM;
-        }
-        err =
-            cutter_parse(batch->file->cutter, live->parser, line, ++number, &batch->arena, record);
-        if (err == 1) {
-            err = check_json(live, batch->file, record, why);
-            live->parsed_count += err == 0 && sort_out(live, batch->file, record);
-        }
-        at = stop != NULL ? stop + 1 : end;
-    }
-    return err < 0 ? err : 0;
-}
-
-/* Takes over what was parsed, and the batch if there is something in it. */
-static int push(struct live *live, struct hold_batch *batch)
-{
-    if (live->parsed_count == 0) {
-        hold_batch_free(&batch);
-        return 0;
-    }
-    batch->records = reallocarray(NULL, live->parsed_count, sizeof(*batch->records));
-    if (batch->records == NULL) {
-        hold_batch_free(&batch);
-        return -ENOMEM;
-    }
-    memcpy(batch->records, live->parsed, live->parsed_count * sizeof(*batch->records));
-    batch->count = live->parsed_count;
-    hold_push(live->hold, batch);
-    return 0;
-}
-
-static int take_piece(struct live *live, const struct tail_piece *piece, int64_t now_us,
-                      struct why *why)
-{
-    int err = look_at_format(live, piece);
-    struct hold_batch *batch = err == 0 ? calloc(1, sizeof(*batch)) : NULL;
-    if (batch == NULL || (batch->text = malloc(piece->len)) == NULL) {
-        free(batch);
-        return -ENOMEM;
-    }
-    memcpy(batch->text, piece->text, piece->len);
-    batch->text_len = piece->len;
-    batch->file = piece->file;
-    batch->at = piece->at;
-    batch->read_us = now_us;
-    live->parser->year_near_us = now_us;
-    live->totals.bytes += piece->len;
-    err = parse_lines(live, batch, why);
-    if (err != 0) {
-        hold_batch_free(&batch);
-        return err;
-    }
-    return push(live, batch);
-}
-
-/* Reads a few pieces. Returns how many, or a negative error. */
-static int read_some(struct live *live, int64_t now_us, struct why *why)
-{
-    struct tail_piece piece;
-    int err = 0;
-    int count = 0;
-    while (err == 0 && count < PIECES_MAX) {
-        int got = tail_read(live->tail, &piece);
-        if (got <= 0) {
-            return got < 0 ? got : count;
-        }
-        if (got == TAIL_GOT_LINES) {
-            err = take_piece(live, &piece, now_us, why);
-        } else if ((err = look_at_format(live, &piece)) == 0) {
-            count_bad(live, piece.file, piece.at.number + 1, text_of("longer than 1 MiB"));
-        }
-        live->changed = true;
-        count++;
-    }
-    return err != 0 ? err : count;
-}
-
-/* ---- Step 2: asked and given out ---- */
-
-/* What looks from one record to another. Only now, in the order of what is given out: what the
- * checkpoint has of it is thus what the output has of the flows. */
-static void judge(struct live *live)
-{
-    for (; live->judged < live->record_count; live->judged++) {
-        struct flow_record *record = &live->records[live->judged];
-        if (record->parsed != PARSED_FLOW) {
-            continue;
-        }
-        record->flow.not_before_us = interfaces_seen(live->interfaces, &record->flow);
-        if (repeats_seen(live->repeats, &record->flow,
-                         repeats_expect(live->repeats, &record->flow))) {
-            record->parsed = PARSED_SKIPPED;
-            record->skip = SKIP_REPEAT;
-            live->totals.skipped[SKIP_REPEAT]++;
-        }
-    }
-}
-
-/* Of the records in hand, which are all of one file. */
-static const char *cluster_of(const struct live *live)
-{
-    const struct tail_file *file = hold_file(live->hold);
-    return file->cluster != NULL ? file->cluster : live->options.cluster;
-}
-
-static int make_questions(struct live *live, size_t *count)
-{
-    if (live->question_cap < live->record_count) {
-        free(live->questions);
-        free(live->asked);
-        live->questions = reallocarray(NULL, live->record_count, sizeof(*live->questions));
-        live->asked = reallocarray(NULL, live->record_count, sizeof(*live->asked));
-        live->question_cap = live->record_count;
-    }
-    if (live->questions == NULL || live->asked == NULL) {
-        live->question_cap = 0;
-        return -ENOMEM;
-    }
-    const char *cluster = cluster_of(live);
-    *count = 0;
-    for (size_t i = 0; i < live->record_count; i++) {
-        const struct flow_record *record = &live->records[i];
-        if (record->parsed == PARSED_FLOW && record->flow.unjoinable == NULL) {
-            live->asked[*count] = i;
-            live->questions[(*count)++] = join_question(cluster, &record->flow);
-        }
-    }
-    return 0;
-}
-
-static void give_out_flow(struct live *live, const struct flow_record *record,
-                          const struct attribution *attribution)
-{
-    live->giving.flows++;
-    live->giving.verdicts[attribution->verdict]++;
-    if (record->flow.start_us > live->totals.last_flow_us) {
-        live->totals.last_flow_us = record->flow.start_us;
-    }
-    live->options.sink->flow(live->sink, &live->pending, record, attribution);
-}
-
-/* Gives out the records before `end` that no question was asked about. */
-static void give_out_unasked(struct live *live, size_t end)
-{
-    const struct sink_kind *kind = live->options.sink;
-    for (; live->given < end; live->given++) {
-        const struct flow_record *record = &live->records[live->given];
-        if (record->parsed == PARSED_FLOW) {
-            struct attribution attribution = attribution_unjoinable(record->flow.unjoinable);
-            give_out_flow(live, record, &attribution);
-        } else if (record->parsed == PARSED_SKIPPED && kind->left_out != NULL) {
-            kind->left_out(live->sink, &live->pending, record);
-        }
-    }
-}
-
-static int answered(void *ctx, size_t number, const struct attribution *attribution)
-{
-    struct live *live = ctx;
-    size_t at = live->asked[number];
-    give_out_unasked(live, at);
-    give_out_flow(live, &live->records[at], attribution);
-    live->given = at + 1;
-    return live->pending.err;
-}
-
-/* Fills `pending` with what the records in hand are in the output. */
-static int give_out(struct live *live, struct why *why)
-{
-    const struct join_oracle *oracle = &live->options.oracle;
-    size_t count;
-    judge(live);
-    int err = make_questions(live, &count);
-    buf_reset(&live->pending);
-    live->giving = (struct join_totals){.flows = 0};
-    live->given = 0;
-    live->sink->options.cluster = cluster_of(live);
-    if (err == 0 && count > 0) {
-        err = oracle->ask(oracle->oracle, live->questions, count, answered, live, why);
-    }
-    if (err == 0) {
-        give_out_unasked(live, live->record_count);
-        if (live->options.sink->flush != NULL) {
-            live->options.sink->flush(live->sink, &live->pending);
-        }
-        err = live->pending.err;
-    }
-    return err;
-}
-
-/* ---- Step 3: written ---- */
-
-/* An index or service that does not answer now. */
-static bool ask_may_pass(int err)
-{
-    return err == -ECONNREFUSED || err == -ETIMEDOUT || err == -EAGAIN || err == -EIO;
-}
-
-/* After an error that may pass nothing is done for a while. It is said once. */
-static void block(struct live *live, int err, const char *text)
-{
-    live->retry_us = clock_monotonic_us() + RETRY_US;
-    counter_set(COUNT_FOLLOW_BLOCKED, 1);
-    if (live->said != err) {
-        live->said = err;
-        warn(live, "%s; nothing is read until this passes", text);
-    }
-}
-
-static void unblock(struct live *live)
-{
-    live->retry_us = 0;
-    counter_set(COUNT_FOLLOW_BLOCKED, 0);
-    if (live->said != 0) {
-        live->said = 0;
-        warn(live, "going on");
-    }
-}
-
-static const char *out_name(const struct live *live)
-{
-    const char *path = out_path(live->out);
-    return path != NULL ? path : "standard output";
-}
-
-static int write_pending(struct live *live, struct why *why)
-{
-    char text[512];
-    int err = out_write(live->out, live->pending.data, live->pending.len);
-    live->is_pending = err != 0;
-    if (err == 0 || err == -EPIPE) {
-        return err;
-    }
-    snprintf(text, sizeof(text), "%s: %s", out_name(live), strerror(-err));
-    return why_set(why, err, "%s", text);
-}
-
-static void add_totals(struct live *live)
-{
-    live->totals.flows += live->giving.flows;
-    for (int verdict = 0; verdict < VERDICT_COUNT; verdict++) {
-        live->totals.verdicts[verdict] += live->giving.verdicts[verdict];
-    }
-    counter_add(COUNT_FOLLOW_FLOWS, live->giving.flows);
-}
-
-/* Asks about the records in hand, if that was not done, writes them and lets them go. */
-static int finish_records(struct live *live, struct why *why)
-{
-    int err = live->is_pending ? 0 : give_out(live, why);
-    bool passes = ask_may_pass(err);
-    if (err == 0) {
-        err = write_pending(live, why);
-        passes = out_may_pass(err);
-    }
-    if (err != 0) {
-        if (passes) {
-            block(live, err, why->text);
-        }
-        return passes ? -EAGAIN : err;
-    }
-    unblock(live);
-    add_totals(live);
-    hold_pop(live->hold, live->record_count);
-    live->record_count = live->judged = 0;
-    live->changed = true;
-    return 0;
-}
-
-/* Gives out what need not wait; with `drain` everything. Returns how many records; -EAGAIN if it is
- * to be tried again later; another negative error. */
-static int decide(struct live *live, int64_t now_us, bool drain, struct why *why)
-{
-    int count = 0;
-    int err = 0;
-    while (err == 0) {
-        size_t early = 0;
-        if (!live->is_pending) {
-            live->record_count = hold_ready(live->hold, now_us, drain, &live->records, &early);
-        }
-        if (live->record_count == 0) {
-            return count;
-        }
-        count++;
-        err = finish_records(live, why);
-        live->early += err == 0 ? early : 0;
-        counter_add(COUNT_FOLLOW_EARLY, err == 0 ? early : 0);
-    }
-    return err;
-}
-
 /* ---- Checkpoints ---- */
 
 static int save(struct live *live, bool closed, struct why *why)
@@ -541,7 +40,7 @@ static int save(struct live *live, bool closed, struct why *why)
     struct out_state state;
     int err = out_sync(live->out, &state);
     if (err != 0) {
-        return why_set(why, err, "%s: %s", out_name(live), strerror(-err));
+        return why_set(why, err, "%s: %s", live_out_name(live), strerror(-err));
     }
     state.closed = closed;
     tail_keep_none(live->tail);
@@ -551,9 +50,9 @@ static int save(struct live *live, bool closed, struct why *why)
     err = checkpoint_write(live->checkpoint, live->options.out, &state, live->tail, live->repeats,
                            live->interfaces, clock_now_us(), &live->scratch, &reason);
     if (err != 0 && !live->checkpoint_failed) {
-        warn(live, "%s; the last checkpoint stands, and it is tried again", reason.text);
+        live_warn(live, "%s; the last checkpoint stands, and it is tried again", reason.text);
     } else if (err == 0 && live->checkpoint_failed) {
-        warn(live, "%s: written again", live->checkpoint);
+        live_warn(live, "%s: written again", live->checkpoint);
     }
     live->checkpoint_failed = err != 0;
     live->changed = err != 0;
@@ -568,7 +67,7 @@ static int begin_output(struct live *live, struct why *why)
     }
     buf_reset(&live->pending);
     live->options.sink->begin(live->sink, &live->pending);
-    int err = live->pending.err != 0 ? live->pending.err : write_pending(live, why);
+    int err = live->pending.err != 0 ? live->pending.err : live_write_pending(live, why);
     live->is_pending = false;
     return err;
 }
@@ -641,12 +140,12 @@ static int work(struct live *live, int64_t now_us, struct why *why)
         return err;
     }
     /* Something failed before: nothing is read until it works. */
-    int pieces = live->retry_us == 0 ? read_some(live, now_us, why) : 0;
+    int pieces = live->retry_us == 0 ? live_read_some(live, now_us, why) : 0;
     if (pieces < 0 || hold_count(live->hold) == 0) {
         return pieces < 0 ? pieces : pieces > 0;
     }
     err = refresh(live, now_us, why);
-    int given = err == 0 ? decide(live, now_us, false, why) : err;
+    int given = err == 0 ? live_decide(live, now_us, false, why) : err;
     if (given < 0) {
         return given == -EAGAIN ? 0 : given;
     }
@@ -672,7 +171,7 @@ static int finish(struct live *live, struct why *why)
 {
     int64_t now_us = clock_now_us();
     int err = refresh(live, now_us, why);
-    err = err == 0 ? decide(live, now_us, true, why) : err;
+    err = err == 0 ? live_decide(live, now_us, true, why) : err;
     err = err == -EAGAIN && live->said != 0 ? live->said : err;
     if (err >= 0 && live->checkpoint != NULL) {
         err = save(live, true, why);
@@ -720,7 +219,7 @@ const struct join_totals *live_totals(const struct live *live)
 
 static void say(void *ctx, const char *text)
 {
-    warn(ctx, "%s", text);
+    live_warn(ctx, "%s", text);
 }
 
 static bool has_stream(const struct live_options *options)

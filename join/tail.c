@@ -4,10 +4,7 @@
 #include "join/tail.h"
 
 #include <errno.h>
-#include <fnmatch.h>
-#include <glob.h>
 #include <limits.h>
-#include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,8 +21,6 @@
 #define SCAN_US US_PER_S
 /* How often files that are closed are looked for. */
 #define REAP_US (10 * US_PER_S)
-/* Hints do not make us look more often than this. */
-#define HINT_GAP_US (US_PER_S / 20)
 
 void tail_say(const struct tail *tail, const char *format, ...)
 {
@@ -133,7 +128,7 @@ int tail_add(struct tail *tail, const char *source, struct why *why)
     return 0;
 }
 
-static const char *cluster_of(const struct tail_source *source)
+const char *tail_cluster_of(const struct tail_source *source)
 {
     return source->cluster.text[0] != '\0' ? source->cluster.text : NULL;
 }
@@ -228,8 +223,8 @@ static void watch(const struct tail *tail, const char *path, bool folder)
     inotify_add_watch(tail->notify, dir, EVENTS | IN_ONLYDIR);
 }
 
-static int add_log(struct tail *tail, const char *path, bool named, const char *cluster,
-                   struct tail_log **out)
+int tail_log_add(struct tail *tail, const char *path, bool named, const char *cluster,
+                 struct tail_log **out)
 {
     struct tail_log *log = find_log(tail, path);
     if (log != NULL) {
@@ -372,7 +367,7 @@ static int offer(struct tail *tail, const char *path, const char *cluster)
     if (log != NULL) {
         return add_file(tail, log, path, false);
     }
-    return has_room(tail) ? add_log(tail, path, false, cluster, &log) : 0;
+    return has_room(tail) ? tail_log_add(tail, path, false, cluster, &log) : 0;
 }
 
 static int scan_source(struct tail *tail, const struct tail_source *from)
@@ -384,13 +379,13 @@ static int scan_source(struct tail *tail, const struct tail_source *from)
     bool there = stat(source, &st) == 0;
     bool folder = there && S_ISDIR(st.st_mode);
     if (!folder && (there || strpbrk(source, "*?[") == NULL)) {
-        return add_log(tail, source, true, cluster_of(from), &log);
+        return tail_log_add(tail, source, true, tail_cluster_of(from), &log);
     }
     watch(tail, source, folder);
     int err = source_list_add(&list, source, NULL);
     err = err == -ENOMEM ? err : 0; /* nothing matches yet */
     for (size_t i = 0; i < list.count && err == 0; i++) {
-        err = offer(tail, list.paths[i], cluster_of(from));
+        err = offer(tail, list.paths[i], tail_cluster_of(from));
     }
     source_list_fini(&list);
     return err;
@@ -426,7 +421,7 @@ static int replace(struct tail *tail, struct tail_log *log, size_t at)
     return err;
 }
 
-static bool is_read(const struct tail_file *file)
+bool tail_is_read(const struct tail_file *file)
 {
     return !file->pending && !file->replaced;
 }
@@ -447,7 +442,7 @@ static bool is_over(const struct tail *tail, const struct tail_log *log, size_t 
 {
     struct tail_file *file = log->files[at];
     bool followed = is_followed(log, at);
-    if (file->state != TAIL_FOLLOWED || !is_read(file) || (!followed && !file->removed)) {
+    if (file->state != TAIL_FOLLOWED || !tail_is_read(file) || (!followed && !file->removed)) {
         return false;
     }
     if (followed && !file->followed) {
@@ -687,55 +682,6 @@ size_t tail_head_text(const struct tail_file *file, char *data, size_t len)
     return got > 0 ? (size_t)got : 0;
 }
 
-/* ---- Waiting ---- */
-
-/* Takes the hints. Returns true if there were any; names that come or go make the folders due. */
-static bool take_hints(struct tail *tail)
-{
-    char events[4096] __attribute__((aligned(__alignof__(struct inotify_event))));
-    bool any = false;
-    ssize_t got;
-    while ((got = read(tail->notify, events, sizeof(events))) > 0) {
-        for (ssize_t at = 0; at < got;) {
-            const struct inotify_event *event = (const struct inotify_event *)(events + at);
-            tail->scan_now |= (event->mask & ~(uint32_t)IN_MODIFY) != 0;
-            at += (ssize_t)(sizeof(*event) + event->len);
-        }
-        any = true;
-    }
-    return any;
-}
-
-static void wait_fds(struct tail *tail, int stop_fd, bool hints, int64_t timeout_us)
-{
-    bool stream = tail->stream.used && !tail->stream.ended;
-    struct pollfd fds[] = {
-        {.fd = stop_fd, .events = POLLIN},
-        {.fd = hints ? tail->notify : -1, .events = POLLIN},
-        {.fd = stream ? STDIN_FILENO : -1, .events = POLLIN},
-    };
-    poll(fds, sizeof(fds) / sizeof(fds[0]), (int)((timeout_us + 999) / 1000));
-}
-
-void tail_wait(struct tail *tail, int stop_fd, int64_t timeout_us)
-{
-    /* Whoever writes all the time must not have us look all the time. */
-    int64_t gap_us = tail->looked_us + HINT_GAP_US - clock_monotonic_us();
-    if (gap_us > timeout_us) {
-        gap_us = timeout_us;
-    }
-    if (gap_us > 0) {
-        wait_fds(tail, stop_fd, false, gap_us);
-        timeout_us -= gap_us;
-    }
-    if (timeout_us > 0) {
-        wait_fds(tail, stop_fd, true, timeout_us);
-    }
-    if (tail->notify >= 0 && take_hints(tail)) {
-        tail->looked_us = 0;
-    }
-}
-
 bool tail_look_due(const struct tail *tail, int64_t now_us)
 {
     return now_us - tail->looked_us >= TAIL_LOOK_US;
@@ -760,139 +706,4 @@ struct tail_totals tail_totals(const struct tail *tail)
         }
     }
     return totals;
-}
-
-/* ---- Marks ---- */
-
-void tail_keep(struct tail_file *file, const struct tail_place *place)
-{
-    if (!file->kept) {
-        file->kept = true;
-        file->keep = *place;
-    }
-}
-
-void tail_keep_none(struct tail *tail)
-{
-    for (size_t i = 0; i < tail->log_count; i++) {
-        for (size_t k = 0; k < tail->logs[i]->count; k++) {
-            tail->logs[i]->files[k]->kept = false;
-        }
-    }
-}
-
-/* All that was written to it is given out, and another file has followed it. */
-static bool is_whole(const struct tail_file *file)
-{
-    return file->state == TAIL_FOLLOWED && file->followed && is_read(file) &&
-           file->at.offset == file->size;
-}
-
-int tail_marks(const struct tail *tail, int (*fn)(void *ctx, const struct tail_mark *mark),
-               void *ctx)
-{
-    int err = 0;
-    for (size_t i = 0; i < tail->log_count; i++) {
-        const struct tail_log *log = tail->logs[i];
-        for (size_t k = 0; k < log->count && err == 0; k++) {
-            const struct tail_file *file = log->files[k];
-            const struct tail_mark mark = {
-                .log = log->path,
-                .path = file->path,
-                .state = file->kept       ? TAIL_FOLLOWED
-                         : is_whole(file) ? TAIL_DONE
-                                          : file->state,
-                .dev = file->dev,
-                .ino = file->ino,
-                .mtime_ns = file->mtime_ns,
-                .head = file->head,
-                .place = file->kept ? file->keep : file->at,
-            };
-            err = file->state != TAIL_IGNORED ? fn(ctx, &mark) : 0;
-        }
-    }
-    return err;
-}
-
-/* The source that stands for that name; NULL if there is none. */
-static const struct tail_source *covering(const struct tail *tail, const char *path)
-{
-    const char *slash = strrchr(path, '/');
-    size_t len = slash == NULL ? 0 : (size_t)(slash - path);
-    for (size_t i = 0; i < tail->source_count; i++) {
-        const char *source = tail->sources[i]->path;
-        if (strcmp(source, path) == 0 || fnmatch(source, path, FNM_PATHNAME) == 0 ||
-            (slash != NULL && strlen(source) == len && strncmp(source, path, len) == 0)) {
-            return tail->sources[i];
-        }
-    }
-    return NULL;
-}
-
-/* Opens the file where it was, or where it has gone to. */
-static int reopen(struct tail *tail, const struct tail_log *log, struct tail_file *file)
-{
-    file->state = TAIL_GONE;
-    int err = tail_relocate(tail, log, file);
-    if (err == -ENOENT && file->head.len == 0) {
-        /* There was nothing in it: whatever is not older is found as files that were missed. */
-        err = 0;
-    } else if (err == -ENOENT) {
-        tail->totals.lost++;
-        tail_say(tail,
-                 "%s: what was read of it before is gone: rotated away and removed, or "
-                 "truncated; anything after byte %llu is lost",
-                 file->path, (unsigned long long)file->at.offset);
-        err = 0;
-    }
-    return err;
-}
-
-/* A file that was done with is followed again only if something was written to it since. */
-static int reopen_done(struct tail *tail, const struct tail_log *log, struct tail_file *file)
-{
-    struct stat st;
-    file->size = file->at.offset;
-    if (!tail_still_there(log, file) || stat(file->path, &st) != 0) {
-        file->state = TAIL_GONE;
-        return 0;
-    }
-    if (file->state == TAIL_DONE && (uint64_t)st.st_size > file->at.offset) {
-        int err = tail_relocate(tail, log, file);
-        return err == -ENOENT ? 0 : err;
-    }
-    return 0;
-}
-
-int tail_restore(struct tail *tail, const struct tail_mark *mark)
-{
-    struct tail_log *log;
-    const struct tail_source *source = covering(tail, mark->log);
-    if (source == NULL) {
-        tail_say(tail, "%s: no longer among the sources; it is not read on", mark->path);
-        return 0;
-    }
-    int err = add_log(tail, mark->log, false, cluster_of(source), &log);
-    struct tail_file *file = err == 0 ? tail_file_new(mark->path) : NULL;
-    if (file == NULL) {
-        return -ENOMEM;
-    }
-    file->dev = mark->dev;
-    file->ino = mark->ino;
-    file->mtime_ns = mark->mtime_ns;
-    file->head = mark->head;
-    file->at = mark->place;
-    file->state = mark->state;
-    file->admitted = mark->place.offset > 0;
-    file->quiet_us = clock_monotonic_us();
-    if (mark->state == TAIL_FOLLOWED) {
-        err = reopen(tail, log, file);
-    } else if (mark->state != TAIL_GONE) {
-        err = reopen_done(tail, log, file);
-    }
-    if (err != 0) {
-        tail_file_free(&file);
-        return err;
-    }
-    return tail_log_insert(tail, log, log->count, file);
 }

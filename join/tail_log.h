@@ -64,6 +64,13 @@ void tail_say(const struct tail *tail, const char *format, ...)
  * closed counts only if it has not become another since, for inode numbers are used again; if it
  * has grown it is followed again. */
 struct tail_file *tail_known(struct tail *tail, const char *path, const struct stat *st);
+/* The log of that name, made if there is none. Returns 0 or -ENOMEM. */
+int tail_log_add(struct tail *tail, const char *path, bool named, const char *cluster,
+                 struct tail_log **log);
+/* NULL where it was not said. */
+const char *tail_cluster_of(const struct tail_source *source);
+/* Read to its end, as far as is known. */
+bool tail_is_read(const struct tail_file *file);
 /* Takes over `file` at that place of the chain; frees it where that fails. Returns 0 or -ENOMEM. */
 int tail_log_insert(struct tail *tail, struct tail_log *log, size_t at, struct tail_file *file);
 

@@ -253,10 +253,9 @@ class FollowTest:
         self.heartbeat = Heartbeat(self.service.unix)
         seconds = max(8.0, kills * (LIFE / 2 + 0.05) * 0.95)
         self.writer = Writer(self.logs, flows, flows / seconds, seed)
-        self.starts, self.stops, self.full, self.safe_size = 0, 0, 0, 0
+        self.killed, self.stops, self.full, self.safe_size = 0, 0, 0, 0
 
     def joiner(self):
-        self.starts += 1
         source = self.writer.path if self.source == "file" else self.logs
         # All of them write to one log, which says how each ended.
         process = self.lab.start("join", [
@@ -281,6 +280,7 @@ class FollowTest:
             self.stop(process, (0, 1, -signal.SIGTERM) if self.disk.full else
                       (0, -signal.SIGTERM))
         else:
+            self.killed += 1
             process.kill()
         self.note_safe()
         if self.disk.full and self.chance.random() < 0.7:
@@ -333,11 +333,12 @@ class FollowTest:
         first.kill()
         self.writer.start()
         try:
-            for number in range(self.kills):
+            while self.killed < self.kills:
                 self.round()
-                if (number + 1) % 10 == 0:
+                if (self.killed + self.stops) % 10 == 0:
                     say("%d kills, %d of %d flows written, output %.1f MB" % (
-                        number + 1, len(self.writer.lines), self.flows, self.disk.out_size() / 1e6))
+                        self.killed, len(self.writer.lines), self.flows,
+                        self.disk.out_size() / 1e6))
             if self.disk.full:
                 self.disk.free()
             last = self.joiner()
@@ -358,7 +359,7 @@ class FollowTest:
             self.disk.unmount()
         say("%d flows once and in order: %d kills, %d ends in order, the disk (%s) full %d times, %d "
             "renamed, %d truncated, %d repeats and %d replies left out, %.0f s" % (
-                self.flows, self.kills - self.stops, self.stops,
+                self.flows, self.killed, self.stops,
                 "tmpfs" if self.disk.mounted else "limit", self.full, self.writer.renamed,
                 self.writer.truncated, self.writer.repeats, self.writer.replies,
                 time.monotonic() - began))
