@@ -43,9 +43,19 @@ static const char *const STATUS[] = {
     "/blind",       "/blind_left_out", "/watches",   "/owners/intervals",
     "/owners/open", "/owners/latest"};
 
-enum { T_IDENTITY, T_END, T_CLUSTER, T_COMMITTED, T_FROM, T_PEER, T_VERSION, STREAM_FIELDS };
+enum {
+    T_IDENTITY,
+    T_END,
+    T_CLUSTER,
+    T_COMMITTED,
+    T_FROM,
+    T_PEER,
+    T_VERSION,
+    T_KIND,
+    STREAM_FIELDS
+};
 static const char *const STREAM[] = {"/identity", "/end",  "/cluster", "/committed",
-                                     "/from",     "/peer", "/version"};
+                                     "/from",     "/peer", "/version", "/kind"};
 static const char *const STREAM_HEADS[] = {"SENDER",  "STATE", "FROM",    "COMMITTED TO",
                                            "CLUSTER", "PEER",  "VERSION", NULL};
 
@@ -157,7 +167,7 @@ static void add_text(struct table *table, const struct fields *fields, size_t me
 static void add_stream(struct table *table, const struct fields *fields)
 {
     add_text(table, fields, T_IDENTITY);
-    add_text(table, fields, T_END);
+    add_text(table, fields, fields_is(fields, T_KIND, "partial") ? T_KIND : T_END);
     table_add_time(table, fields_time(fields, T_FROM));
     table_add_time(table, fields_time(fields, T_COMMITTED));
     add_text(table, fields, T_CLUSTER);
