@@ -28,12 +28,6 @@ int check_follow(const struct settings *settings, struct why *why)
                        "--follow needs an index that grows: --data or --server "
                        "instead of --dnstap");
     }
-    for (size_t i = 0; i < settings->arg_count; i++) {
-        if (strncmp(settings->args[i], "loki:", 5) == 0) {
-            return why_set(why, W_EUSAGE, "%.100s: Loki is not followed; join it without --follow",
-                           settings->args[i]);
-        }
-    }
     if (settings->explain > 0) {
         return why_set(why, W_EUSAGE, "--explain is for a join without --follow");
     }
