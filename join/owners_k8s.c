@@ -507,7 +507,9 @@ static int remember_listed(struct owners_k8s *k8s, enum owner_kind kind, struct 
 static int end_list(struct owners_k8s *k8s, int64_t received_us)
 {
     int err = 0;
-    for (size_t i = 0; i < k8s->listed_count && err == 0; i++) {
+    /* From the first list nobody can be missing. */
+    bool first = k8s->list == k8s->first_list;
+    for (size_t i = 0; i < k8s->listed_count && err == 0 && !first; i++) {
         const struct listed *listed = &k8s->listed[i];
         err = owners_list_end(k8s->owners, k8s->first_list, k8s->list, k8s->cluster, listed->kind,
                               listed->namespace, received_us != 0 ? received_us : k8s->clock_us);
