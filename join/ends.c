@@ -28,20 +28,32 @@ static bool contradicts(const struct owner *owner, const struct flow_identity *i
 
 /* The owner of the source at the flow's start. A pod sends a little before the API server knows of
  * it, and clocks cut off fractions: where the record names somebody else, or nobody is known, who
- * begins within the slack is it. */
+ * begins within the slack is it; or who ended within it, if that is whom the record names. */
 static bool find_source(struct owners_reader *reader, const struct question *question,
                         const char *cluster, struct owner_at *out)
 {
-    struct owner_at later;
+    const struct flow_identity *identity = question->source_id;
+    struct owner_at other;
     int64_t at_us = question->start_us;
-    bool found = owners_at(reader, cluster, &question->source, at_us, out) &&
-                 !contradicts(out->owner, question->source_id);
-    if (!found && owners_at(reader, cluster, &question->source, at_us + OWNER_SLACK_US, &later) &&
-        later.owner->from_us > at_us && !contradicts(later.owner, question->source_id)) {
-        *out = later;
-        found = true;
+    bool found = owners_at(reader, cluster, &question->source, at_us, out);
+    if (found && !contradicts(out->owner, identity)) {
+        return true;
     }
-    return found;
+    if (owners_at(reader, cluster, &question->source, at_us + OWNER_SLACK_US, &other) &&
+        other.owner->from_us > at_us && !contradicts(other.owner, identity)) {
+        *out = other;
+        return true;
+    }
+    if (found && owners_at(reader, cluster, &question->source, at_us - OWNER_SLACK_US, &other) &&
+        other.owner->to_us <= at_us && !contradicts(other.owner, identity)) {
+        *out = other;
+        return true;
+    }
+    if (found) { /* Of another pod than the record names: what was before is neither's. */
+        out->others_us = out->owner->from_us - OWNER_SLACK_US;
+        out->owner = NULL;
+    }
+    return false;
 }
 
 static int64_t later(int64_t a, int64_t b)
@@ -51,7 +63,7 @@ static int64_t later(int64_t a, int64_t b)
 
 /* Steps 1 and 2: whose answers count, and from when to when. */
 static void bound(const struct question *question, const struct attribute_params *params,
-                  int64_t former_to_us, struct ends *ends)
+                  const struct owner_at *at, struct ends *ends)
 {
     const struct owner *owner = ends->source;
     bool pod = owner != NULL && owner->kind == OWNER_POD;
@@ -66,13 +78,16 @@ static void bound(const struct question *question, const struct attribute_params
     if (pod) {
         /* The slack does not reach into the time of who had the address before. */
         ends->from_us = later(ends->from_us, owner->from_us - OWNER_SLACK_US);
-        ends->others_us = later(ends->others_us, former_to_us);
+        ends->others_us = later(ends->others_us, at->former_to_us);
         ends->began_us = owner->hint ? INT64_MIN : owner->from_us;
         if (owner->to_us != OWNER_OPEN && owner->to_us - 1 < ends->to_us) {
             ends->to_us = owner->to_us - 1;
         }
         ends->clients = owner->addresses;
         ends->client_count = owner->address_count;
+    }
+    if (owner == NULL) {
+        ends->others_us = later(ends->others_us, at->others_us);
     }
     ends->from_us = later(ends->from_us, ends->others_us);
     ends->owner_bounds = ends->from_us > horizon_from_us;
@@ -134,7 +149,7 @@ void ends_find(struct owners_reader *reader, const char *cluster, const struct q
                const struct attribute_params *params, struct ends *ends)
 {
     const struct flow_identity *from = question->source_id, *to = question->destination_id;
-    struct owner_at at = {NULL, INT64_MIN};
+    struct owner_at at = {NULL, INT64_MIN, INT64_MIN};
     ends->cluster = cluster;
     ends->source = ends->destination = NULL;
     ends->clients = &question->source;
@@ -153,7 +168,7 @@ void ends_find(struct owners_reader *reader, const char *cluster, const struct q
         }
         find_destination(reader, question, ends);
     }
-    bound(question, params, at.former_to_us, ends);
+    bound(question, params, &at, ends);
     ends->source_is_node = ends->source != NULL ? ends->source->kind == OWNER_NODE
                                                 : from != NULL && from->end == FLOW_END_NODE;
 }

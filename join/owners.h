@@ -150,11 +150,15 @@ void owners_reader_free(struct owners_reader **reader);
 
 /* An owner at a time. */
 struct owner_at {
-    const struct owner *owner;
-    int64_t former_to_us; /* when the address' owner before it ended; INT64_MIN if there is none */
+    const struct owner *owner; /* NULL: nobody is known */
+    int64_t former_to_us; /* when the address' owner before ended; INT64_MIN if there is none */
+    /* Until then the address was certainly somebody else's than at the time asked for: where the
+     * owner before is sure to have ended then, former_to_us, else where that began. INT64_MIN: not
+     * known. */
+    int64_t others_us;
 };
-/* Who had the address at that time? False if nobody is known to. What is found lives until 64 more
- * lookups of this reader. */
+/* Who had the address at that time? False if nobody is known to; `out` is filled all the same. What
+ * is found lives until 64 more lookups of this reader. */
 bool owners_at(struct owners_reader *reader, const char *cluster, const struct addr *addr,
                int64_t time_us, struct owner_at *out);
 /* The object of that name at that time, NULL if there was none. Lives likewise. */

@@ -23,6 +23,7 @@ struct entry {
     int64_t from_us;
     int64_t to_us;
     int64_t former_to_us;
+    int64_t others_us;
     struct span *span; /* a reference; NULL: nobody */
 };
 
@@ -144,6 +145,10 @@ static bool look_in_slot(const struct slot *slot, int64_t time_us, struct entry 
         }
         entry->from_us = to_us > entry->from_us ? to_us : entry->from_us;
         entry->former_to_us = to_us > entry->former_to_us ? to_us : entry->former_to_us;
+        int64_t others_us = owner->sure_end ? owner->to_us : owner->from_us;
+        if (!owner->hint && others_us > entry->others_us) {
+            entry->others_us = others_us;
+        }
     }
     return false;
 }
@@ -154,8 +159,12 @@ static void look_up(struct owners_reader *reader, uint16_t cluster, const struct
 {
     struct owners *owners = reader->owners;
     release_later(reader, entry->span);
-    *entry =
-        (struct entry){.addr = *addr, .cluster = cluster, .from_us = INT64_MIN, .to_us = INT64_MAX};
+    *entry = (struct entry){.addr = *addr,
+                            .cluster = cluster,
+                            .from_us = INT64_MIN,
+                            .to_us = INT64_MAX,
+                            .former_to_us = INT64_MIN,
+                            .others_us = INT64_MIN};
     pthread_rwlock_rdlock(&owners->lock);
     entry->version = atomic_load_explicit(&owners->version, memory_order_relaxed);
     if (!look_in_slot(map_get(&owners->slots, owners_slot_key(cluster, false, addr)), time_us,
@@ -172,6 +181,7 @@ bool owners_at(struct owners_reader *reader, const char *cluster, const struct a
                int64_t time_us, struct owner_at *out)
 {
     uint64_t version = owners_version(reader->owners);
+    *out = (struct owner_at){NULL, INT64_MIN, INT64_MIN};
     if (version == 0) {
         return false;
     }
@@ -191,11 +201,9 @@ bool owners_at(struct owners_reader *reader, const char *cluster, const struct a
         time_us < entry->from_us || time_us >= entry->to_us) {
         look_up(reader, number, addr, time_us, entry);
     }
-    if (entry->span == NULL) {
-        return false;
-    }
-    *out = (struct owner_at){&entry->span->owner, entry->former_to_us};
-    return true;
+    *out = (struct owner_at){entry->span != NULL ? &entry->span->owner : NULL, entry->former_to_us,
+                             entry->others_us};
+    return entry->span != NULL;
 }
 
 const struct owner *owners_named(struct owners_reader *reader, const char *cluster,

@@ -51,6 +51,7 @@ struct held {
     const char *labels;
     bool hint;
     const char *cluster; /* NULL: default */
+    bool unsure;         /* it does not say itself when it ended */
 };
 
 struct scenario {
@@ -210,6 +211,19 @@ static const struct scenario SCENARIOS[] = {
      .held = {{OWNER_POD, "shop/was", POD, -2 * H}}, .told = {{POD, -2 * S, 60, "api.example.com", "", DST}},
      .source_id = {.end = FLOW_END_POD, .namespace = TEXT("shop"), .pod = TEXT("a")},
      .expected = "resolved shop/a | api.example.com client live 2000"},
+    {.name = "the record names the pod that ended a second before",
+     .told = {{POD, -3 * S, 60, "was.example.com", "", DST}, {POD, 500 * MS, 60, "api.example.com", "", DST}},
+     .held = {{OWNER_POD, "shop/was", POD, -2 * H, -1 * S}, {OWNER_POD, "shop/a", POD, -1 * S}},
+     .source_id = {.end = FLOW_END_POD, .namespace = TEXT("shop"), .pod = TEXT("was")},
+     .expected = "resolved owner shop/was | was.example.com client live 3000"},
+    {.name = "what was before a pod that nobody knows is not its own",
+     .told = {{POD, -100 * S, 300, "was.example.com", "", DST}, {POD, -2 * S, 60, "x.example.com", "", "203.0.113.9"}},
+     .held = {{OWNER_POD, "shop/was", POD, -2 * H, -60 * S}},
+     .expected = "ip-only"},
+    {.name = "where nobody is sure that it ended, what was before that pod",
+     .told = {{POD, -300 * S, 600, "earlier.example.com", "", DST}, {POD, -100 * S, 300, "was.example.com", "", DST}},
+     .held = {{OWNER_POD, "shop/was", POD, -200 * S, -60 * S, .unsure = true}},
+     .expected = "resolved | was.example.com client live 100000"},
     {.name = "a name that stands for many contradicts nobody",
      .held = {{OWNER_POD, "shop/web-1", POD, -2 * H}}, .told = {{POD, -2 * S, 60, "api.example.com", "", DST}},
      .source_id = {.end = FLOW_END_POD, .namespace = TEXT("shop"), .pod = TEXT("web-*")},
@@ -307,9 +321,14 @@ static void hold(struct owners *owners, const struct held *held)
         .at_us = T + 1 * H,
         .started_us = T + held->from_us,
     };
+    if (held->unsure) {
+        fact.at_us = T + held->to_us - 1;
+        assert_int_equal(owners_observe(owners, &fact), 0);
+        fact.at_us++;
+    }
     if (held->to_us != 0) {
         fact.ended = true;
-        fact.ended_us = T + held->to_us;
+        fact.ended_us = held->unsure ? 0 : T + held->to_us;
     }
     assert_int_equal(owners_observe(owners, &fact), 0);
 }
