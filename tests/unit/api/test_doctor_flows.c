@@ -112,7 +112,7 @@ static void sources_that_never_ask_are_named_the_busiest_first(void **state)
            "never-asked:note: 3 of 100 flows came from sources that never asked here: 192.0.2.8 "
            "(2), 192.0.2.9 (1)");
     for (int i = 10; i < 20; i++) {
-        char source[16];
+        char source[24];
         snprintf(source, sizeof(source), "192.0.2.%d", i);
         give_nameless(&facts, source, BLIND, "never-asked");
     }

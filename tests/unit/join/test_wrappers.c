@@ -164,7 +164,7 @@ static void what_is_in_a_wrapper_is_told_line_by_line(void **state)
         "{\"event\":\"x\"}",
         "{not json",
         "2026-05-22T10:00:01Z host sshd[7]: session opened",
-        "2026-05-22T10:00:01Z stdout F " PACKET,
+        ("2026-05-22T10:00:01Z stdout F " PACKET),
     };
     enum { COUNT = sizeof(INSIDE) / sizeof(INSIDE[0]) };
     char first[COUNT][256];
