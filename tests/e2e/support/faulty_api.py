@@ -1,4 +1,4 @@
-# tests/e2e/support/apistub.py -- stands in for a Kubernetes API server that does not behave.
+# tests/e2e/support/faulty_api.py -- stands in for a Kubernetes API server that does not behave.
 # SPDX-License-Identifier: Apache-2.0
 #
 # It keeps objects and their history, serves lists in pages and watches as the real one does, and can
@@ -27,10 +27,10 @@ def pod(name, address, space="shop", **more):
                        "podIPs": [{"ip": address}], "startTime": started}}
 
 
-class Stub:
+class FaultyApi:
     """Faults are set as attributes; each is taken away by the request that it strikes."""
 
-    def __init__(self, lab, token="stub-token"):
+    def __init__(self, lab, token="faulty-token"):
         self.token, self.lock = token, threading.Condition()
         self.version, self.oldest = 100, 0
         self.objects = {kind: {} for kind in KINDS}     # name -> object
@@ -39,18 +39,18 @@ class Stub:
         self.list_faults, self.watch_faults = [], []    # of pods, one a request
         self.requests = []                              # targets
         self.stopping, self.epoch = False, 0
-        certificate, key = lab.path("stub.crt"), lab.path("stub.key")
+        certificate, key = lab.path("server.crt"), lab.path("server.key")
         lab.run([labs.need("openssl", "openssl"), "req", "-x509", "-newkey", "rsa:2048", "-nodes",
                  "-days", "2", "-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1",
                  "-keyout", key, "-out", certificate], check=0)
         self.ca = certificate
-        stub = self
+        server = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
 
             def do_GET(self):
-                stub.answer(self)
+                server.answer(self)
 
             def log_message(self, *_):
                 pass
@@ -126,7 +126,7 @@ class Stub:
     @staticmethod
     def status(code, reason):
         return {"kind": "Status", "status": "Failure", "code": code, "reason": reason,
-                "message": "%s, says the stub" % reason}
+                "message": "%s, says the server" % reason}
 
     def refuse(self, handler, code, reason, headers=()):
         body = json.dumps(self.status(code, reason)).encode()
