@@ -345,7 +345,7 @@ class FollowTest:
             self.writer.join()
             if self.writer.failure:
                 raise self.writer.failure
-            wait_for("all flows are in the output", lambda: self.count_lines() >= self.flows, 60,
+            wait_for("all flows are in the output", lambda: self.count_lines() >= self.flows, 120,
                      0.5)
             time.sleep(1)
             self.stop(last, (0,))
