@@ -39,7 +39,7 @@ static int64_t give(void *ctx, char *data, size_t len, struct why *why)
 static struct input *open_feed(struct feed *feed, bool zlib, uint64_t max_bytes)
 {
     struct input *input;
-    const struct input_feed options = {"the body", give, feed, zlib, max_bytes};
+    const struct input_feed options = {"the body", give, feed, zlib, max_bytes, NULL};
     assert_int_equal(input_open_feed(&input, &options), 0);
     assert_string_equal(input_name(input), "the body");
     assert_false(input_is_file(input));
@@ -151,7 +151,7 @@ static void any_allocation_may_fail(void **state)
     for (size_t n = 1, failed = 1; failed > 0; n++) {
         struct feed feed = {"", 0, 1, 0};
         struct input *input;
-        const struct input_feed options = {"x", give, &feed, false, 0};
+        const struct input_feed options = {"x", give, &feed, false, 0, NULL};
         alloc_fail_at(n);
         int err = input_open_feed(&input, &options);
         failed = alloc_failed();
