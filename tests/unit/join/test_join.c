@@ -33,7 +33,7 @@ struct run {
     struct buf warnings;
     struct join_totals totals;
     atomic_size_t asked;
-    struct question question; /* the last that was asked */
+    struct question question; /* the last that was asked, of a single worker */
     int ask_err;              /* the oracle's */
     int write_err;            /* the writer's */
     size_t workers;
@@ -73,7 +73,9 @@ static int ask(void *oracle, const struct question *questions, size_t count,
         struct attribution attribution = {.verdict = IP_ONLY};
         assert_string_equal(questions[i].cluster, "here");
         run->asked++;
-        run->question = questions[i];
+        if (run->workers == 1) {
+            run->question = questions[i];
+        }
         int err = answered(ctx, i, &attribution);
         if (err != 0) {
             return err;
