@@ -116,16 +116,23 @@ int fail_join(int err, const struct why *why)
     return err == W_EUSAGE ? EXIT_USAGE : EXIT_FAILED;
 }
 
+/* What write_stdout needs, and whether it wrote anything. */
+struct written {
+    struct why *why;
+    bool any;
+};
+
 static int write_stdout(void *ctx, const char *bytes, size_t len)
 {
-    struct why *why = ctx;
+    struct written *output = ctx;
+    output->any |= len > 0;
     while (len > 0) {
         ssize_t done = write(STDOUT_FILENO, bytes, len);
         if (done < 0 && errno == EPIPE) {
             return -EPIPE;
         }
         if (done < 0 && errno != EINTR) {
-            return why_set(why, -errno, "standard output could not be written: %s",
+            return why_set(output->why, -errno, "standard output could not be written: %s",
                            strerror(errno));
         }
         bytes += done > 0 ? done : 0;
@@ -204,7 +211,8 @@ static int read_all(struct join *join, const struct source_list *sources, struct
 static int run(const struct join_options *options, struct report *report, unsigned missing)
 {
     struct join *join;
-    struct why *why = options->write_ctx;
+    const struct written *output = options->write_ctx;
+    struct why *why = output->why;
     int err = join_new(&join, options);
     if (err != 0) {
         return fail_join(err, why);
@@ -221,6 +229,11 @@ static int run(const struct join_options *options, struct report *report, unsign
     print_totals(report, &totals);
     if (report->sources->count == 0) {
         return EXIT_FAILED; /* not one of them was there */
+    }
+    if (options->sink == &SINK_EXPLAIN && !output->any) {
+        why_set(why, -ENOENT, "--explain %" PRIu64 ": there is no such line or entry",
+                options->sink_options.explain);
+        return fail_join(-ENOENT, why);
     }
     return totals.bad > 0 || totals.bad_inputs > 0 ? EXIT_BAD_INPUT : EXIT_DONE;
 }
@@ -248,6 +261,7 @@ static int collect(const struct settings *settings, struct source_list *sources,
 int cmd_join(const struct settings *settings)
 {
     struct why why = {""};
+    struct written output = {&why, false};
     struct source_list sources = {0};
     struct report report = {settings, &sources, clock_monotonic_us(), 0, 0};
     struct attribute_params params = settings_attribution(settings);
@@ -258,7 +272,7 @@ int cmd_join(const struct settings *settings)
         .sink_options = {settings->cluster, terminal_width(settings),
                          settings->color && to_terminal(settings), 0, &params, NULL},
         .write = write_stdout,
-        .write_ctx = &why,
+        .write_ctx = &output,
         .now_us = clock_now_us,
         .warn = on_warning,
         .progress = on_progress,
