@@ -155,6 +155,7 @@ class Run:
 
     def play(self):
         self.begin = time.time()
+        self._follow()
         self._heartbeat()
         margin = abs(self.trouble.shift_s)
         for pod in clients.everyone(self.seed, self.seconds, self.owners, margin):
@@ -229,6 +230,20 @@ class Run:
         return [form for form in ("conntrack", "kernel-log")
                 if re.search(r"^  %s\b" % form, help_page(), re.M)]
 
+    def _follow(self):
+        """A join that goes on while flows and answers come in; each flow is to be written once."""
+        self.live = None
+        if self.trouble.live_join and "--follow" in help_page():
+            self.live = self.lab.start("follow", [
+                whither.binary(), "join", self.flows.paths["conntrack"], "--follow", "--out",
+                "file:" + self.lab.path("live.json")] + self.server() + params.FLAGS)
+
+    def _followed(self):
+        """What it wrote, once the last flow has been waited for."""
+        time.sleep(max(0.0, self.end + params.SETTLE_S + 3 - time.time()))
+        self.live.stop()
+        return truth.load(self.lab.path("live.json"))
+
     def judge(self):
         self._settle()
         truths = truth.Truth(self.sniffed, self.lab.path("seen.jsonl"),
@@ -241,6 +256,9 @@ class Run:
             answers = self.server() if form == "conntrack" else self.index()
             records = self._join(form, self._shifted(form), answers)
             results[form] = score.Score(truths, self.trouble, self.begin, self.owners).add_all(records, self.end)
+        if self.live:
+            results["followed"] = score.Score(truths, self.trouble, self.begin, self.owners,
+                                              live=True).add_all(self._followed(), self.end)
         if self.early:
             results["early"] = score.Score(truths, self.trouble, self.begin, self.owners,
                                            early=True).add_all(self.early, self.end)

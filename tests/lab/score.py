@@ -42,9 +42,9 @@ class Flow:
 
 
 class Score:
-    def __init__(self, truth, trouble, begin, owners=False, early=False):
+    def __init__(self, truth, trouble, begin, owners=False, early=False, live=False):
         self.truth, self.trouble, self.begin = truth, trouble, begin
-        self.owners, self.early = owners, early
+        self.owners, self.early, self.live = owners, early, live
         # Nearer to a border than this either side is true: see params.py, and clocks that differ.
         self.edge = params.EDGE_S + abs(trouble.shift_s)
         self.ttls = collections.defaultdict(list)
@@ -169,6 +169,8 @@ class Score:
             if self._mine(flow, answer))
         flow.counts_for_b = not self.early and any(answer in sure and self._life(answer)[0] >= flow.time
                                 for answer in meant) and "resolved" in flow.allowed
+        if self.live and not flow.counts_for_b:
+            flow.allowed.add("blind/unsettled")             # it waits no longer than `settle`
         if self.early:
             flow.allowed |= {"blind/unsettled", "shared", "stale"}
             if flow.destination.startswith("10."):

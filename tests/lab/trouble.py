@@ -119,7 +119,7 @@ class Trouble:
     title, bars = "no trouble", "abcd"
     shift_s = 0.0                   # added to the flow log's times
     replicas_tapped = ("dns1", "dns2")
-    proxied, early_joins = False, False
+    proxied, early_joins, live_join = False, False, False
 
     def __init__(self):
         self.lost, self.doubtful = [], []
@@ -139,7 +139,7 @@ class Trouble:
 
 
 class CollectorRestart(Trouble):
-    title = "collector restart"
+    live_join = True
 
     def __init__(self, hard):
         super().__init__()
@@ -178,7 +178,7 @@ class DnsRestart(Trouble):
 
 
 class Lag(Trouble):
-    title, proxied, early_joins = "dnstap 10 s late", True, True
+    title, proxied, early_joins, live_join = "dnstap 10 s late", True, True, True
 
     def run(self, run, seconds):
         for proxy in run.proxies.values():
