@@ -13,10 +13,11 @@ class Pod:
     """A pod to be: `script` for workload.c, or `shell` lines."""
 
     def __init__(self, behaviour, script, last, libc="glibc", dual=False, other_resolver=False,
-                 shell=False, successor=None):
+                 shell=False, on_node=False):
         self.behaviour, self.script, self.last, self.libc = behaviour, script, last, libc
         self.dual, self.other_resolver, self.shell = dual, other_resolver, shell
-        self.successor = successor      # the pod that gets this one's address when its script ends
+        self.on_node = on_node          # of the host's network
+        self.successor = None           # the pod that gets this one's address when its script ends
         self.name = ""
 
 
@@ -102,7 +103,7 @@ def reconnects(script):
 
 
 def over_https(script):
-    """Resolves by HTTPS, which looks like any TLS connection; then addresses nobody was asked for."""
+    """Resolves by HTTPS, which looks like any TLS; then addresses that nobody was asked for."""
     script.say("get", "doh.example.net")
     for _ in range(3):
         i = script.random.randrange(world.ELSEWHERE)
@@ -143,7 +144,7 @@ def many_addresses(script):
 
 
 def expired_reuse(script, turn):
-    """An address moves on to another name after the answer has run out: first unasked, then asked."""
+    """An address moves on to another name after the answer ran out: first unasked, then asked."""
     address, old, new = world.pair(turn)
     script.say("get", old)
     script.sleep(6.4, 6.9)      # TTL, grace and a clock that is 1.5 s behind
@@ -184,7 +185,7 @@ REPEATED = {
 }
 TWICE = ("ordinary, glibc", "ordinary, musl")
 EXPIRED_PAIRS = 8               # of world.PAIRS; the rest is for reused pod addresses
-REUSED, CURL, EXPIRED = "reused pod address", "curl", "reused address"
+REUSED, CURL, EXPIRED, ON_NODE = "reused pod address", "curl", "reused address", "host network"
 
 
 def repeated(behaviour, seed, seconds, last):
@@ -216,14 +217,24 @@ def expired(seed, seconds, last, first_pair):
     return Pod(EXPIRED, script.text(), last)
 
 
+def on_node(seed, seconds):
+    """A pod of the host's network: its DNS and its flows have the node's address."""
+    script = Script(seed)
+    while script.ms < seconds * 1000:
+        ordinary(script)
+        if script.random.random() < 0.3:
+            script.say("to", *world.hidden(script.random.randrange(world.HIDDEN)))
+    return Pod(ON_NODE, script.text(), 0, on_node=True)
+
+
 def reused_pod(seed, seconds, last, first_pair, margin):
     """A line of pods on one address. Every other one connects, without a question, to an address
     that the one before it was given under another name.
 
-    The API dates a pod's beginning to the second, so nobody can tell apart what happened within one:
-    a pod asks for the last time a little longer than that before its end. Nor can anybody where a
-    clock is wrong by more than an address rests between two owners: `margin` seconds at both ends of
-    each life keep that apart."""
+    The API dates a pod's beginning to the second, so nobody can tell apart what happened within
+    one: a pod asks for the last time a little longer than that before its end. Nor can anybody
+    where a clock is wrong by more than an address rests between two owners: `margin` seconds at
+    both ends of each life keep that apart."""
     rng, ms, first, before, turn = random.Random(seed), 0, None, None, 0
     while ms < seconds * 1000:
         script = Script(rng.random())
@@ -257,6 +268,8 @@ def everyone(seed, seconds, owners, margin):
             pods.append(repeated(behaviour, "%s/%s/%d" % (seed, behaviour, copy), seconds, last))
             last += 1
     pods.append(curl("%s/curl" % seed, seconds, last))
+    if owners:
+        pods.append(on_node("%s/node" % seed, seconds))
     for i in range(2):
         pods.append(expired("%s/expired/%d" % (seed, i), seconds, last + 1 + i, i))
         if owners:

@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # `conntrack -E` prints what it sees. The packet log goes through NFLOG to ulogd, because a LOG rule
-# in a namespace only speaks when a sysctl of the whole machine allows it, and the laboratory changes
-# nothing outside; ulogd's LOGEMU writes the same line. Its own times have whole seconds, so what
-# stands before the message is written anew on arrival, as a syslog daemon does.
+# in a namespace only speaks when a sysctl of the whole machine allows it, and the laboratory
+# changes nothing outside; ulogd's LOGEMU writes the same line. Its own times have whole seconds, so
+# what stands before the message is written anew on arrival, as a syslog daemon does.
 #
 # As a program: `flows.py stamp` copies lines from standard input to standard output in that way.
 
@@ -58,8 +58,8 @@ class Flows:
         config = lab.write("ulogd.conf", ULOGD % {"folder": lab.folder, "plugins": find_plugins()})
         lab.start("ulogd", net.inside("rtr", "ulogd", "-c", config))
         with open(self.paths["conntrack"], "wb") as out:
-            lab.start("conntrack", net.inside("rtr", "conntrack", "-E", "-o", "timestamp", "-e", "NEW",
-                                              "-b", "8388608"), stdout=out)
+            argv = ["conntrack", "-E", "-o", "timestamp", "-e", "NEW", "-b", "8388608"]
+            lab.start("conntrack", net.inside("rtr", *argv), stdout=out)
 
 
 def shift(form, line, seconds):

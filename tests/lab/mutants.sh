@@ -1,11 +1,11 @@
 #!/bin/bash
-# tests/lab/mutants.sh -- takes one rule after the other out of a copy of the program: a bar must fail.
+# tests/lab/mutants.sh -- takes one rule after the other out of the program: a bar must fail.
 # SPDX-License-Identifier: Apache-2.0
 #
 # usage: tests/lab/mutants.sh [MUTANT...]
 #
-# Each mutant is one line changed in a copy of the tree, which is built and run in the scenario where
-# that rule matters. Prints which bar fell; exit code 1 where none did.
+# Each mutant is one line changed in a copy of the tree, which is built and run in the scenario
+# where that rule matters. Prints which bar fell; exit code 1 where none did.
 set -u
 cd "$(dirname "$0")/../.." || exit 1
 

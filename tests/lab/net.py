@@ -102,7 +102,9 @@ class Net:
            "link set eth0 up", "route add default via %s" % NODE_IP,
            "route add default via 2001:db8:ffff::1", *routes)
         ip("rtr", *["route add %s via %s" % (prefix, "2001:db8:ffff::2" if ":" in prefix
-                                             else "192.0.2.2") for prefix in WORLD_PREFIXES])
+                                             else "192.0.2.2") for prefix in WORLD_PREFIXES],
+           # Services have no route of their own; a program of the node needs one to set out at all.
+           "route add 10.96.0.0/24 via 192.0.2.2")
 
     @staticmethod
     def _apart(name, address):

@@ -1,14 +1,14 @@
 # tests/lab/params.py -- the times of the laboratory, compressed so that minutes stand for hours.
 # SPDX-License-Identifier: Apache-2.0
 #
-# A pod that reconnects for an hour on a TTL of a minute is one here that reconnects for half a minute on a
-# TTL of a second. The rules do not know the difference: each of these is a flag of the program.
+# A pod that reconnects for an hour on a TTL of a minute is one here that reconnects for half a
+# minute on a TTL of a second. The rules do not know the difference: each of these is a flag of the
+# program.
 
 GRACE_S = 3.0                   # --grace, 60 s by default
 SKEW_S = 2.0                    # --skew, the default: clocks are not compressed
 HORIZON_S = 20.0                # --horizon, 24 h by default (an hour while the owner is unknown)
 SETTLE_S = 14.0                 # --settle, 60 s by default; longer than the lag that is injected
-OWNER_EARLY_S = 5.0             # what an answer may precede its owner's known start
 
 FLAGS = ["--grace", "3s", "--skew", "2s", "--horizon", "20s", "--settle", "14s"]
 

@@ -112,24 +112,32 @@ class Run:
 
     def _command(self, pod):
         argv = ["sh", "-s"] if pod.shell else [self.workloads[pod.libc]]
-        argv = net.inside(pod.name, *argv)
+        argv = net.inside("rtr" if pod.on_node else pod.name, *argv)
         if pod.other_resolver:
             cover = 'mount --bind "$1" "$(realpath /etc/resolv.conf)" && shift && exec "$@"'
             argv = ["unshare", "--mount", "sh", "-c", cover, "sh",
                     self.lab.path("other-resolv.conf")] + argv
         return argv
 
+    def _begin(self, pod):
+        """Its network, its place in the truth, and what the API tells of it."""
+        begin, addresses = time.time(), [net.POD_NET + str(pod.last)]
+        if pod.on_node:
+            addresses = [net.NODE_IP]
+        else:
+            self.net.add_pod(pod.name, pod.last, pod.dual)
+        if pod.dual:
+            addresses.append(net.POD_NET6 + str(pod.last))
+        instance = truth.Instance(pod, begin, float("inf"), addresses)
+        self.instances.append(instance)
+        if not pod.on_node:
+            self.kube.pod_began(pod.name, addresses, begin)
+        return instance
+
     def _live(self, pod):
         """The pod and those that get its address after it, one after the other."""
         while pod is not None:
-            begin = time.time()
-            self.net.add_pod(pod.name, pod.last, pod.dual)
-            addresses = [net.POD_NET + str(pod.last)]
-            if pod.dual:
-                addresses.append(net.POD_NET6 + str(pod.last))
-            instance = truth.Instance(pod, begin, float("inf"), addresses)
-            self.instances.append(instance)
-            self.kube.pod_began(pod.name, addresses, begin)
+            instance = self._begin(pod)
             script = self.lab.write("script-" + pod.name, pod.script)
             with open(script, "rb") as file:
                 process = self.lab.start(pod.name, self._command(pod), stdin=file)
@@ -144,10 +152,7 @@ class Run:
         """Somebody always asks, so that the replicas are heard from to the end."""
         pod = clients.Pod("heartbeat", "", 210)
         pod.name = "heartbeat"
-        self.net.add_pod(pod.name, pod.last)
-        begin, addresses = time.time(), [net.POD_NET + str(pod.last)]
-        self.instances.append(truth.Instance(pod, begin, float("inf"), addresses))
-        self.kube.pod_began(pod.name, addresses, begin)
+        self._begin(pod)
         self.lab.write("script-heartbeat", "get api.example.com\nsleep 400\n" * 1000)
         with open(self.lab.path("script-heartbeat"), "rb") as file:
             self.lab.start("heartbeat", net.inside("heartbeat", self.workloads["glibc"]),
@@ -157,8 +162,7 @@ class Run:
         self.begin = time.time()
         self._follow()
         self._heartbeat()
-        margin = abs(self.trouble.shift_s)
-        for pod in clients.everyone(self.seed, self.seconds, self.owners, margin):
+        for pod in clients.everyone(self.seed, self.seconds, self.owners, self.trouble.margin_s):
             thread = threading.Thread(target=self._live, args=(pod,), daemon=True)
             thread.start()
             self.threads.append(thread)
@@ -212,7 +216,7 @@ class Run:
         return out
 
     def _join_early(self):
-        """Joins what has just been seen, again and again, while the answers are still on their way."""
+        """Joins what has just been seen, again and again, with the answers still on their way."""
         form, at = self.forms()[0], 0
         while time.time() < self.begin + self.seconds:
             time.sleep(4.0)
@@ -255,7 +259,8 @@ class Run:
             # Both ways to ask: the service that has watched, and the index it wrote.
             answers = self.server() if form == "conntrack" else self.index()
             records = self._join(form, self._shifted(form), answers)
-            results[form] = score.Score(truths, self.trouble, self.begin, self.owners).add_all(records, self.end)
+            results[form] = score.Score(truths, self.trouble, self.begin,
+                                        self.owners).add_all(records, self.end)
         if self.live:
             results["followed"] = score.Score(truths, self.trouble, self.begin, self.owners,
                                               live=True).add_all(self._followed(), self.end)
@@ -266,6 +271,7 @@ class Run:
             result.explain(self.lab, [whither.binary(), "lookup", "--output", "text"]
                            + (self.server() if result.early else self.index()) + params.FLAGS)
         return {"title": self.trouble.title, "kind": self.kind, "seed": self.seed,
+                "barred": self.trouble.barred,
                 "scores": {form: result.summary() for form, result in results.items()}}
 
     def _stream_starts(self):

@@ -149,11 +149,23 @@ class Score:
             allowed.add("shared")
         return allowed
 
+    def _expect_node(self, flow, answers):
+        """A node's address is many pods': what was answered with the destination is a hint."""
+        sure = [answer for answer in answers if answer.time <= flow.time
+                and answer.time > flow.time - params.HORIZON_S + self.edge
+                and not self._hidden(answer, self.trouble.doubtful)]
+        flow.allowed = {"shared"} if answers else set()
+        if not sure:
+            flow.allowed.add("blind/node-source")
+
     def _expect(self, flow):
         own, others = self._answers(flow)
         sure = [answer for answer in own if not self._hidden(answer, self.trouble.doubtful)]
         perhaps = [answer for answer in own if not self._hidden(answer, self.trouble.lost)]
         flow.allowed = self._named(flow, sure, others) if sure else self._unnamed(flow, others)
+        if flow.source == net.NODE_IP and self.owners:
+            self._expect_node(flow, own + others)
+            return own, others
         for answer in perhaps:
             if answer not in sure:              # each may have come through, or been lost
                 flow.allowed |= self._named(flow, sure + [answer], others)
@@ -167,8 +179,8 @@ class Score:
             answer.replica in net.DNS_IPS and self._means(answer, flow.sni)
             for answer in self.truth.answers_with(flow.destination, self._lower(flow), flow.time)
             if self._mine(flow, answer))
-        flow.counts_for_b = not self.early and any(answer in sure and self._life(answer)[0] >= flow.time
-                                for answer in meant) and "resolved" in flow.allowed
+        flow.counts_for_b = not self.early and "resolved" in flow.allowed and any(
+            answer in sure and self._life(answer)[0] >= flow.time for answer in meant)
         if self.live and not flow.counts_for_b:
             flow.allowed.add("blind/unsettled")             # it waits no longer than `settle`
         if self.early:
@@ -190,7 +202,8 @@ class Score:
         for candidate in flow.candidates:
             if candidate["via"] == "cname":
                 continue
-            base = others if flow.verdict == "shared" else own
+            base = own + others if flow.source == net.NODE_IP else (
+                others if flow.verdict == "shared" else own)
             # CoreDNS looks the target of an ExternalName up itself, and dnstap shows that as if the
             # client had asked for it.
             real = [answer for answer in base if self._means(answer, candidate["asked"])]

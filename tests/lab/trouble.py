@@ -1,11 +1,12 @@
 # tests/lab/trouble.py -- what goes wrong on purpose, and what could not be seen because of it.
 # SPDX-License-Identifier: Apache-2.0
 #
-# A trouble says when answers were surely lost and when they may have been: `lost` and `doubtful` hold
-# (from, to, replicas) in seconds since the epoch. The score takes from them what was visible at all.
+# A trouble says when answers were surely lost and when they may have been: `lost` and `doubtful`
+# hold (from, to, replicas) in seconds since the epoch. The score takes from them what was visible.
 
 import os
 import queue
+import random
 import socket
 import struct
 import threading
@@ -78,7 +79,7 @@ class Proxy:
 
     def __init__(self, path, target):
         self.path, self.target, self.lag_s, self.drop_share = path, target, 0.0, 0.0
-        self.dropped, self.pipes, self._turn = 0, [], 0.0
+        self.dropped, self.pipes, self.random = 0, [], random.Random(path)
         listener = socket.socket(socket.AF_UNIX)
         listener.bind(path)
         os.chmod(path, 0o666)
@@ -94,13 +95,10 @@ class Proxy:
                 near.close()            # the service is down: so is this
 
     def drops(self):
-        """Evenly: of a share of 0.05 every twentieth frame."""
-        self._turn += self.drop_share
-        if self._turn < 1.0:
-            return False
-        self._turn -= 1.0
-        self.dropped += 1
-        return True
+        """Whether the next frame is one of those that vanish."""
+        dropped = self.random.random() < self.drop_share
+        self.dropped += dropped
+        return dropped
 
     def cut(self):
         for pipe in self.pipes:
@@ -116,8 +114,10 @@ BUFFERED_S, RETRY_S = 2.0, 12.0
 class Trouble:
     """None at all. `run` is called when the clients start, `seconds` is how long they go on."""
 
-    title, bars = "no trouble", "abcd"
+    title = "no trouble"
+    barred = True                   # False: what nobody can see; its cost is measured, not judged
     shift_s = 0.0                   # added to the flow log's times
+    margin_s = 0.0                  # an address rests so much longer between two owners
     replicas_tapped = ("dns1", "dns2")
     proxied, early_joins, live_join = False, False, False
 
@@ -189,12 +189,23 @@ class Skew(Trouble):
     def __init__(self, shift_s):
         super().__init__()
         self.shift_s = shift_s
+        self.margin_s = abs(shift_s)
         self.title = "flow clock %+.1f s" % shift_s
 
 
+class SkewAndReuse(Skew):
+    """As above, and addresses change hands faster than the clock is wrong."""
+    barred = False
+
+    def __init__(self, shift_s):
+        super().__init__(shift_s)
+        self.margin_s = 0.0
+        self.title += ", fast reuse"
+
+
 class LostFrames(Trouble):
-    """Frames of one replica vanish for three seconds, then its connection is cut: what a network does.
-    The other replica goes on, so that somebody is heard all the time."""
+    """Frames of one replica vanish for three seconds, then its connection is cut: what a network
+    does. The other replica goes on, so that somebody is heard all the time."""
     title, proxied = "frames lost, then cut", True
 
     def run(self, run, seconds):
@@ -206,6 +217,15 @@ class LostFrames(Trouble):
         self.blind(begin, time.time(), ("dns1",))
         proxy.drop_share = 0.0
         proxy.cut()
+
+
+class SilentLoss(Trouble):
+    """Frames vanish from a connection that stays: Frame Streams does not number them."""
+    title, barred, proxied = "5 % of frames lost unseen", False, True
+
+    def run(self, run, seconds):
+        for proxy in run.proxies.values():
+            proxy.drop_share = 0.05
 
 
 class Untapped(Trouble):
@@ -227,4 +247,6 @@ KINDS = {
     "skew-ahead": lambda: Skew(1.5),
     "lost-frames": LostFrames,
     "untapped": Untapped,
+    "silent-loss": SilentLoss,
+    "skew-reuse": lambda: SkewAndReuse(-1.5),
 }

@@ -1,4 +1,4 @@
-# tests/lab/truth.py -- what really happened: DNS as it went over the wire, names as the servers saw.
+# tests/lab/truth.py -- what really happened: DNS on the wire, names as the servers saw them.
 # SPDX-License-Identifier: Apache-2.0
 #
 # As a program it listens on the router's links to the resolvers (`truth.py INTERFACE...`, in the
