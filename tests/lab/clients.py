@@ -231,9 +231,9 @@ def reused_pod(seed, seconds, last, first_pair, margin):
     """A line of pods on one address. Every other one connects, without a question, to an address
     that the one before it was given under another name.
 
-    The API dates a pod's beginning to the second, so nobody can tell apart what happened within
-    one: a pod asks for the last time a little longer than that before its end. Nor can anybody
-    where a clock is wrong by more than an address rests between two owners: `margin` seconds at
+    The API dates a pod's beginning to the second and a system log its line when it came, so nobody
+    can tell apart what happened within about a second and a half: a pod asks for the last time a
+    little longer than that before its end. Nor can anybody where a clock is wrong by more than an address rests between two owners: `margin` seconds at
     both ends of each life keep that apart."""
     rng, ms, first, before, turn = random.Random(seed), 0, None, None, 0
     while ms < seconds * 1000:
@@ -243,7 +243,7 @@ def reused_pod(seed, seconds, last, first_pair, margin):
         if turn % 2 == 0:
             script.sleep(0.8, 1.5)
             script.say("get", old)
-            script.sleep(1.1, 1.4)
+            script.sleep(1.7, 2.0)
         else:
             script.say("to", address, new)
             script.sleep(0.8, 1.6)

@@ -155,7 +155,7 @@ class Score:
                 and answer.time > flow.time - params.HORIZON_S + self.edge
                 and not self._hidden(answer, self.trouble.doubtful)]
         flow.allowed = {"shared"} if answers else set()
-        if not sure:
+        if not sure or self.early:
             flow.allowed.add("blind/node-source")
 
     def _expect(self, flow):
