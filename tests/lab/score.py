@@ -292,7 +292,7 @@ class Score:
         for flow in self.flows:
             groups[flow.instance.behaviour].append(flow)
         good, asked, rate = self._rate_b()
-        literal = [flow for flow in self.flows if flow.asked]
+        literal = [flow for flow in self.flows if flow.asked and flow.verdict != "internal"]
         faults = collections.Counter(bar for bar, _, _ in self.faults)
         return {"rows": {name: self._row(flows) for name, flows in groups.items()},
                 "total": self._row(self.flows), "unmatched": self.unmatched,

@@ -41,8 +41,8 @@ def show(summary, seconds):
         for name in sorted(one["rows"]):
             print(line(name, one["rows"][name]))
         print(line("all", one["total"]))
-        print("  asked here, still live: %d of %d resolved (%s); asked here at all: %d of %d; "
-              "misled by what was hidden: %d; without a truth: %d" % (
+        print("  asked here, still live: %d of %d resolved (%s); asked here, however long ago: %d of "
+              "%d; misled by what was hidden: %d; without a truth: %d" % (
                   one["asked_resolved"], one["asked"],
                   percent(one["asked_resolved"], one["asked"]).strip(), one["literal_resolved"],
                   one["literal"], one["misled"], len(one["unmatched"])))
