@@ -38,14 +38,6 @@ constexpr size_t NODES_MAX = 512;
 constexpr size_t SLOTS_MAX = 4 * NODES_MAX;
 static_assert(JSON_PADDING >= simdjson::SIMDJSON_PADDING, "simdjson reads further");
 
-struct frame {
-    uint32_t start; /* offset of the bracket */
-    uint32_t item;  /* array: number of the element */
-    int16_t node;   /* -1: nothing wanted below */
-    int16_t value;
-    bool object;
-};
-
 /* What simdjson's first stage found. */
 struct stage {
     std::unique_ptr<simdjson::internal::dom_parser_implementation> impl;
@@ -192,7 +184,22 @@ void make_slots(json_paths *paths)
     }
 }
 
-/* One document on its way through the walk. Offsets count from `base`. */
+/* Octets that a scalar may begin with. */
+struct scalar_table {
+    bool begins[256] = {};
+    constexpr scalar_table()
+    {
+        for (const char *c = "\"-0123456789tfn"; *c != '\0'; c++) {
+            begins[(unsigned char)*c] = true;
+        }
+    }
+};
+constexpr scalar_table SCALARS;
+
+/* One document on its way through the walk. Offsets count from `base`, where behind the last token
+ * there is one at a space. A step takes the token it begins at and returns the one after what it
+ * read, nullptr if that was not sound. Tokens of the next document of a batch are not told from
+ * those of this one until its end. */
 struct walk {
     json_parser *parser;
     const json_paths *paths;
@@ -200,49 +207,37 @@ struct walk {
     const char *values_base; /* what the values are to point into, as far as it is the document */
     uint32_t start;          /* of the document */
     uint32_t stop;           /* its end; there is a token at or after it */
-    const uint32_t *at;      /* the token in hand */
+    const uint32_t *at;      /* its first token */
     json_value *values;
     json_fault fault;
-    uint32_t depth;
     bool too_deep;
     bool escapes; /* there is a backslash in it */
-    frame frames[JSON_DEPTH_MAX];
 
-    bool fail(const char *what)
+    const uint32_t *fail(const uint32_t *p, const char *what)
     {
         fault.what = what;
-        fault.offset = (*at < stop ? *at : stop) - start;
-        return false;
+        fault.offset = (*p < stop ? *p : stop) - start;
+        return nullptr;
     }
 
-    bool fail_deep()
+    const uint32_t *fail_deep(const uint32_t *p)
     {
         too_deep = true;
-        return fail("nested too deeply");
+        return fail(p, "nested too deeply");
     }
 
-    /* Its first octet, '\0' at the end. */
-    char token() const
+    /* Where a scalar ends: before the next token, less the space between. */
+    uint32_t scalar_end(const uint32_t *p) const
     {
-        return *at < stop ? base[*at] : '\0';
-    }
-
-    /* Where the scalar in hand ends: before the next token, less the space between. */
-    uint32_t scalar_end() const
-    {
-        uint32_t end = at[1] < stop ? at[1] : stop;
-        while (end > *at + 1 && is_space(base[end - 1])) {
+        uint32_t end = p[1];
+        while (end > *p + 1 && is_space(base[end - 1])) {
             end--;
         }
         return end;
     }
 
-    /* A value below 0 is nobody's: a document that is no more than a scalar. */
     void set(int16_t value, json_type type, uint32_t from, uint32_t to)
     {
-        if (value < 0) {
-            return;
-        }
         json_value &out = values[value];
         out.type = type;
         out.text = {values_base + from, to - from};
@@ -250,7 +245,8 @@ struct walk {
                       memchr(base + from, '\\', to - from) != nullptr;
     }
 
-    /* The child of `parent` that the key names, -1 if none is wanted. */
+    /* The child of `parent` that the key names, -1 if none is wanted. Of a repeated key the first
+     * counts. */
     int16_t find(const node &parent, const char *key, size_t key_len)
     {
         uint64_t head = head8(key, key_len);
@@ -267,13 +263,10 @@ struct walk {
         return -1;
     }
 
-    int16_t find_item(const frame &f)
+    int16_t find_item(const node &parent, uint32_t item)
     {
-        if (f.node < 0) {
-            return -1;
-        }
-        int16_t i = paths->nodes[f.node].child;
-        while (i != 0 && paths->nodes[i].index != (int32_t)f.item) {
+        int16_t i = parent.child;
+        while (i != 0 && paths->nodes[i].index != (int32_t)item) {
             i = paths->nodes[i].next;
         }
         return i != 0 ? meet(i) : (int16_t)-1;
@@ -288,44 +281,31 @@ struct walk {
         return i;
     }
 
-    bool open(int16_t node, int16_t value, bool object)
+    const uint32_t *literal(const uint32_t *p, int16_t value, json_type type, const char *word,
+                            size_t word_len)
     {
-        if (depth == JSON_DEPTH_MAX) {
-            return fail_deep();
+        uint32_t end = scalar_end(p);
+        if (end - *p != word_len || memcmp(base + *p, word, word_len) != 0) {
+            return fail(p, "neither a number nor true, false or null");
         }
-        frames[depth++] = frame{*at, 0, node, value, object};
-        return true;
+        set(value, type, *p, end);
+        return p + 1;
     }
 
-    bool literal(int16_t value, json_type type, const char *word, size_t word_len)
-    {
-        uint32_t end = scalar_end();
-        if (end - *at != word_len || memcmp(base + *at, word, word_len) != 0) {
-            return fail("neither a number nor true, false or null");
-        }
-        set(value, type, *at, end);
-        return true;
-    }
-
-    bool string(int16_t value)
-    {
-        set(value, JSON_STRING, *at + 1, scalar_end() - 1);
-        return true;
-    }
-
-    bool number(int16_t value);
-    bool scalar(int16_t value);
-    bool key(int16_t *node);
-    bool skip_key();
-    bool skip();
+    const uint32_t *number(const uint32_t *p, int16_t value);
+    const uint32_t *scalar(const uint32_t *p, int16_t value);
+    const uint32_t *skip(const uint32_t *p, uint32_t depth);
+    const uint32_t *object(const uint32_t *p, const node &here, uint32_t depth);
+    const uint32_t *array(const uint32_t *p, const node &here, uint32_t depth);
+    const uint32_t *value(const uint32_t *p, int16_t i, uint32_t depth);
     bool run();
 };
 
 /* RFC 8259 section 6; only numbers that are wanted are looked at so closely. */
-bool walk::number(int16_t value)
+const uint32_t *walk::number(const uint32_t *p, int16_t value)
 {
-    const char *c = base + *at;
-    const char *end = base + scalar_end();
+    const char *c = base + *p;
+    const char *end = base + scalar_end(p);
     c += *c == '-';
     const char *digits = c;
     while (c < end && is_digit(*c)) {
@@ -349,185 +329,179 @@ bool walk::number(int16_t value)
         ok = c > exponent;
     }
     if (!ok || c != end) {
-        return fail("not a number");
+        return fail(p, "not a number");
     }
-    set(value, JSON_NUMBER, *at, (uint32_t)(end - base));
-    return true;
+    set(value, JSON_NUMBER, *p, (uint32_t)(end - base));
+    return p + 1;
 }
 
 /* One that is wanted. */
-bool walk::scalar(int16_t value)
+const uint32_t *walk::scalar(const uint32_t *p, int16_t value)
 {
-    switch (token()) {
+    switch (base[*p]) {
     case '"':
-        return string(value);
+        set(value, JSON_STRING, *p + 1, scalar_end(p) - 1);
+        return p + 1;
     case 't':
-        return literal(value, JSON_TRUE, "true", 4);
+        return literal(p, value, JSON_TRUE, "true", 4);
     case 'f':
-        return literal(value, JSON_FALSE, "false", 5);
+        return literal(p, value, JSON_FALSE, "false", 5);
     case 'n':
-        return literal(value, JSON_NULL, "null", 4);
-    case '-':
-    case '0':
-    case '1':
-    case '2':
-    case '3':
-    case '4':
-    case '5':
-    case '6':
-    case '7':
-    case '8':
-    case '9':
-        return number(value);
+        return literal(p, value, JSON_NULL, "null", 4);
     default:
-        return fail("a value was expected");
+        return SCALARS.begins[(unsigned char)base[*p]] ? number(p, value)
+                                                       : fail(p, "a value was expected");
     }
 }
 
-/* The first octets that a scalar may have. */
-bool begins_scalar(char c)
+/* A value in which nothing is wanted, `depth` levels deep. Only the kinds of the brackets around
+ * must be kept: a bit for each level, the innermost lowest, 1 for an object. */
+const uint32_t *walk::skip(const uint32_t *p, uint32_t depth)
 {
-    return c == '"' || is_digit(c) || c == '-' || c == 't' || c == 'f' || c == 'n';
-}
-
-/* A key and its colon; leaves the value in hand. */
-bool walk::skip_key()
-{
-    if (token() != '"') {
-        return fail("a key was expected");
-    }
-    at++;
-    if (token() != ':') {
-        return fail("':' was expected");
-    }
-    at++;
-    return true;
-}
-
-/* As skip_key, in an object where some members are wanted. */
-bool walk::key(int16_t *node)
-{
-    const char *text = base + *at + 1;
-    *node = -1;
-    if (token() == '"') {
-        *node = find(paths->nodes[frames[depth - 1].node], text, scalar_end() - 2 - *at);
-    }
-    return skip_key();
-}
-
-/* A value in which nothing is wanted. Only the kinds of the brackets around must be kept. */
-bool walk::skip()
-{
-    uint64_t objects = 0; /* a bit for each level, the innermost lowest: 1 for an object */
+    uint64_t objects = 0;
     uint32_t inner = 0;
     for (;;) {
-        char c = token();
+        char c = base[*p];
         bool closed = true;
+        bool key = false;
         if (c == '{' || c == '[') {
             if (depth + inner == JSON_DEPTH_MAX) {
-                return fail_deep();
+                return fail_deep(p);
             }
             objects = objects << 1 | (c == '{');
             inner++;
-            at++;
-            closed = token() == (c == '{' ? '}' : ']');
-            if (!closed && c == '{' && !skip_key()) {
-                return false;
-            }
-        } else if (begins_scalar(c)) {
-            at++;
+            p++;
+            closed = base[*p] == (c == '{' ? '}' : ']');
+            key = !closed && c == '{';
+        } else if (SCALARS.begins[(unsigned char)c]) {
+            p++;
         } else {
-            return fail("a value was expected");
+            return fail(p, "a value was expected");
         }
         while (closed && inner > 0) {
             bool object = (objects & 1) != 0;
-            c = token();
+            c = base[*p];
             if (c == ',') {
-                at++;
-                if (object && !skip_key()) {
-                    return false;
-                }
                 closed = false;
+                key = object;
             } else if (c == (object ? '}' : ']')) {
-                at++;
                 objects >>= 1;
                 inner--;
             } else {
-                return fail(object ? "',' or '}' was expected" : "',' or ']' was expected");
+                return fail(p, object ? "',' or '}' was expected" : "',' or ']' was expected");
             }
+            p++;
         }
         if (inner == 0) {
-            return true;
+            return p;
+        }
+        if (key) {
+            if (base[*p] != '"' || *p >= stop) {
+                return fail(p, "a key was expected");
+            }
+            if (base[p[1]] != ':') {
+                return fail(p + 1, "':' was expected");
+            }
+            p += 2;
         }
     }
+}
+
+/* An object some of whose members are wanted. */
+const uint32_t *walk::object(const uint32_t *p, const node &here, uint32_t depth)
+{
+    p++;
+    if (base[*p] == '}') {
+        return p + 1;
+    }
+    for (;;) {
+        if (base[*p] != '"' || *p >= stop) {
+            return fail(p, "a key was expected");
+        }
+        const char *key = base + *p + 1;
+        int16_t child = find(here, key, scalar_end(p) - 2 - *p);
+        if (base[p[1]] != ':') {
+            return fail(p + 1, "':' was expected");
+        }
+        p += 2;
+        if (child >= 0) {
+            p = value(p, child, depth);
+        } else if (SCALARS.begins[(unsigned char)base[*p]]) {
+            p++;
+        } else {
+            p = skip(p, depth);
+        }
+        if (p == nullptr) {
+            return nullptr;
+        }
+        char c = base[*p++];
+        if (c == '}') {
+            return p;
+        }
+        if (c != ',') {
+            return fail(p - 1, "',' or '}' was expected");
+        }
+    }
+}
+
+/* An array some of whose elements are wanted. */
+const uint32_t *walk::array(const uint32_t *p, const node &here, uint32_t depth)
+{
+    p++;
+    if (base[*p] == ']') {
+        return p + 1;
+    }
+    for (uint32_t item = 0;; item++) {
+        int16_t child = find_item(here, item);
+        p = child >= 0 ? value(p, child, depth) : skip(p, depth);
+        if (p == nullptr) {
+            return nullptr;
+        }
+        char c = base[*p++];
+        if (c == ']') {
+            return p;
+        }
+        if (c != ',' || *p >= stop) {
+            return fail(p - (c != ','),
+                        c != ',' ? "',' or ']' was expected" : "a value was expected");
+        }
+    }
+}
+
+/* The value of a member on the way to something wanted, or wanted itself. The depth of that way is
+ * bounded by the pointers. */
+const uint32_t *walk::value(const uint32_t *p, int16_t i, uint32_t depth)
+{
+    const node &here = paths->nodes[i];
+    const uint32_t *from = p;
+    char c = base[*p];
+    if (c != '{' && c != '[') {
+        return here.value >= 0 ? scalar(p, here.value) : skip(p, depth);
+    }
+    if (here.child == 0) {
+        p = skip(p, depth);
+    } else if (depth == JSON_DEPTH_MAX) {
+        return fail_deep(p);
+    } else {
+        p = c == '{' ? object(p, here, depth + 1) : array(p, here, depth + 1);
+    }
+    if (p != nullptr && here.value >= 0) {
+        set(here.value, c == '{' ? JSON_OBJECT : JSON_ARRAY, *from, p[-1] + 1);
+    }
+    return p;
 }
 
 bool walk::run()
 {
-    int16_t node = 0; /* of the value in hand, -1 if nothing in it is wanted */
-    for (;;) {
-        char c = token();
-        bool closed = true; /* a whole value lies behind us */
-        if (node < 0) {
-            if (!skip()) {
-                return false;
-            }
-        } else if (paths->nodes[node].child != 0 && (c == '{' || c == '[')) {
-            if (!open(node, paths->nodes[node].value, c == '{')) {
-                return false;
-            }
-            at++;
-            closed = token() == (c == '{' ? '}' : ']');
-            if (!closed && c == '{' && !key(&node)) {
-                return false;
-            } else if (!closed && c == '[') {
-                node = find_item(frames[depth - 1]);
-            }
-        } else if (c == '{' || c == '[') {
-            uint32_t from = *at;
-            if (!skip()) {
-                return false;
-            }
-            if (paths->nodes[node].value >= 0) {
-                set(paths->nodes[node].value, c == '{' ? JSON_OBJECT : JSON_ARRAY, from,
-                    at[-1] + 1);
-            }
-        } else if (paths->nodes[node].value < 0 && depth > 0) {
-            if (!skip()) {
-                return false;
-            }
-        } else {
-            if (!scalar(paths->nodes[node].value)) {
-                return false;
-            }
-            at++;
-        }
-        while (closed) {
-            if (depth == 0) {
-                return *at >= stop ? true : fail("something follows the document");
-            }
-            frame &f = frames[depth - 1];
-            c = token();
-            if (c == ',') {
-                at++;
-                f.item++;
-                if (f.object && !key(&node)) {
-                    return false;
-                } else if (!f.object) {
-                    node = find_item(f);
-                }
-                closed = false;
-            } else if (c == (f.object ? '}' : ']')) {
-                if (f.value >= 0) {
-                    set(f.value, f.object ? JSON_OBJECT : JSON_ARRAY, f.start, *at + 1);
-                }
-                depth--;
-                at++;
-            } else {
-                return fail(f.object ? "',' or '}' was expected" : "',' or ']' was expected");
-            }
-        }
+    const uint32_t *p = value(at, 0, 0);
+    if (p == nullptr) {
+        return false;
     }
+    if (p[-1] >= stop) {
+        return fail(p, "it ends early") != nullptr;
+    }
+    at = p;
+    return *p >= stop || fail(p, "something follows the document") != nullptr;
 }
 
 /* What simdjson's first stage found wrong. It does not say where. */
@@ -633,7 +607,6 @@ int walk_run(walk *w, json_parser *parser, const json_paths *paths, size_t len, 
     w->stop = w->start + (uint32_t)len;
     w->values = values;
     w->fault = json_fault{nullptr, 0};
-    w->depth = 0;
     w->too_deep = false;
     w->escapes = memchr(w->base + w->start, '\\', len) != nullptr;
     if (++parser->round == 0) {
@@ -813,8 +786,8 @@ void json_parser_free(struct json_parser **parser)
 void json_batch(struct json_parser *parser, const char *text, size_t len)
 {
     parser->batch_text = nullptr;
-    if (text == nullptr || len == 0 || len > simdjson::SIMDJSON_MAXSIZE_BYTES / 2 ||
-        stage_grow(&parser->batch, len) != 0 ||
+    if (text == nullptr || len == 0 || !is_space(text[len]) ||
+        len > simdjson::SIMDJSON_MAXSIZE_BYTES / 2 || stage_grow(&parser->batch, len) != 0 ||
         stage_run(&parser->batch, text, len) != simdjson::SUCCESS) {
         return;
     }

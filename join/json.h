@@ -67,9 +67,9 @@ int json_parser_new(struct json_parser **parser, size_t max_len);
 void json_parser_free(struct json_parser **parser);
 
 /* Runs the first stage over a whole batch of documents, between which are newlines: json_parse of
- * any of them is cheaper then. `text` has JSON_PADDING octets behind it and stays as it is until
- * the next call; NULL ends the batch. Where something in it is no JSON the batch is none, and
- * documents are parsed one by one. */
+ * any of them is cheaper then. `text` has JSON_PADDING octets behind it, the first of them a space
+ * or newline, and stays as it is until the next call; NULL ends the batch. Where something in it is
+ * no JSON the batch is none, and documents are parsed one by one. */
 void json_batch(struct json_parser *parser, const char *text, size_t len);
 
 /* Fills values[0..count-1] in the order of the pointers; they point into `text`. Returns 0;

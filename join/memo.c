@@ -95,6 +95,7 @@ struct memo {
     /* of the client being read */
     struct buf rows;  /* struct row and their runs; `known` is not yet set */
     struct buf reads; /* struct read of each row */
+    struct read last_read;
 };
 
 int memo_new(struct memo **out, struct store_view *view, size_t max_bytes)
@@ -294,33 +295,38 @@ static struct row *row_at(struct memo *memo, size_t at)
     return (struct row *)(void *)(memo->rows.data + at);
 }
 
-/* Keeps a copy of one run, and opens a row where the answer is another one. */
+/* Opens a row unless the last one is of that answer. */
+static void open_row(struct memo *memo, uint64_t answer_id)
+{
+    if (memo->reads.len > 0 && memo->last_read.answer_id == answer_id) {
+        return;
+    }
+    memo->last_read = (struct read){answer_id, memo->rows.len};
+    buf_add(&memo->reads, &memo->last_read, sizeof(memo->last_read));
+    buf_add(&memo->rows, &(struct row){NULL, 0}, sizeof(struct row));
+}
+
+/* Keeps a copy of one run. */
 static bool keep(void *ctx, const struct store_sighting *sighting)
 {
     struct memo *memo = ctx;
-    struct kept kept = {
+    size_t times_len = sighting->time_count * sizeof(*sighting->times);
+    open_row(memo, sighting->answer_id);
+    struct kept *kept = (struct kept *)(void *)buf_room(&memo->rows, sizeof(*kept) + times_len);
+    if (kept == NULL || memo->reads.err != 0) {
+        return false;
+    }
+    *kept = (struct kept){
         .expiry_us = sighting->expiry_us,
         .count = sighting->count,
         .time_count = (uint16_t)sighting->time_count,
         .approximate = sighting->approximate,
     };
-    struct read last = {0};
-    size_t last_at = memo->reads.len - sizeof(last);
-    if (memo->reads.len > 0) {
-        memcpy(&last, memo->reads.data + last_at, sizeof(last));
+    for (uint32_t i = 0; i < sighting->time_count; i++) {
+        kept->times[i] = sighting->times[i];
     }
-    if (memo->reads.len == 0 || last.answer_id != sighting->answer_id) {
-        struct row row = {NULL, 0};
-        last = (struct read){sighting->answer_id, memo->rows.len};
-        buf_add(&memo->rows, &row, sizeof(row));
-        buf_add(&memo->reads, &last, sizeof(last));
-    }
-    buf_add(&memo->rows, &kept, sizeof(kept));
-    buf_add(&memo->rows, sighting->times, sighting->time_count * sizeof(*sighting->times));
-    if (memo->rows.err != 0 || memo->reads.err != 0) {
-        return false;
-    }
-    row_at(memo, last.at)->count++;
+    memo->rows.len += sizeof(*kept) + times_len;
+    row_at(memo, memo->last_read.at)->count++;
     return true;
 }
 

@@ -443,8 +443,10 @@ static int next_lines(struct reader *reader, struct flow_batch *batch)
         len += read_once(reader, batch->text + len, READER_BATCH_LEN);
     }
     int err = cut_lines(reader, batch, len, &used);
+    err = err != 0 ? err : keep_rest(reader, batch, used, len);
     batch->text_len = used;
-    return err != 0 ? err : keep_rest(reader, batch, used, len);
+    batch->text[used] = '\n'; /* what stood there is carried over */
+    return err;
 }
 
 /* Copies the labels of the last entry to the batch, once for each of its streams. */

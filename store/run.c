@@ -17,6 +17,9 @@ struct cursor {
 static uint64_t get_varint(struct cursor *in)
 {
     uint64_t value = 0;
+    if (in->at < in->end && *in->at < 0x80) {
+        return *in->at++;
+    }
     for (unsigned shift = 0; shift < 64 && in->at < in->end; shift += 7) {
         uint8_t octet = *in->at++;
         value |= (uint64_t)(octet & 0x7f) << shift;
@@ -41,11 +44,18 @@ static uint8_t *put_varint(uint8_t *at, uint64_t value)
 static uint64_t get_fixed(struct cursor *in, size_t octets)
 {
     uint64_t value = 0;
-    if ((size_t)(in->end - in->at) < octets) {
+    size_t left = (size_t)(in->end - in->at);
+    if (left < octets) {
         in->bad = true;
         return 0;
     }
-    memcpy(&value, in->at, octets); /* little-endian, as the format version says */
+    /* Little-endian, as the format version says. */
+    if (left >= sizeof(value)) {
+        memcpy(&value, in->at, sizeof(value));
+        value &= (UINT64_C(1) << 8 * octets) - 1;
+    } else {
+        memcpy(&value, in->at, octets);
+    }
     in->at += octets;
     return value;
 }
