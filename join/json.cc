@@ -236,8 +236,12 @@ struct walk {
         return end;
     }
 
+    /* A value below 0 is nobody's: a document that is no more than a scalar. */
     void set(int16_t value, json_type type, uint32_t from, uint32_t to)
     {
+        if (value < 0) {
+            return;
+        }
         json_value &out = values[value];
         out.type = type;
         out.text = {values_base + from, to - from};
@@ -335,7 +339,7 @@ const uint32_t *walk::number(const uint32_t *p, int16_t value)
     return p + 1;
 }
 
-/* One that is wanted. */
+/* One that is wanted, or all there is. */
 const uint32_t *walk::scalar(const uint32_t *p, int16_t value)
 {
     switch (base[*p]) {
@@ -476,7 +480,7 @@ const uint32_t *walk::value(const uint32_t *p, int16_t i, uint32_t depth)
     const uint32_t *from = p;
     char c = base[*p];
     if (c != '{' && c != '[') {
-        return here.value >= 0 ? scalar(p, here.value) : skip(p, depth);
+        return here.value >= 0 || depth == 0 ? scalar(p, here.value) : skip(p, depth);
     }
     if (here.child == 0) {
         p = skip(p, depth);
@@ -485,7 +489,7 @@ const uint32_t *walk::value(const uint32_t *p, int16_t i, uint32_t depth)
     } else {
         p = c == '{' ? object(p, here, depth + 1) : array(p, here, depth + 1);
     }
-    if (p != nullptr && here.value >= 0) {
+    if (p != nullptr) {
         set(here.value, c == '{' ? JSON_OBJECT : JSON_ARRAY, *from, p[-1] + 1);
     }
     return p;

@@ -161,6 +161,8 @@ static void what_is_not_json_is_refused_with_a_reason(void **state)
         {"{\"a\":[1,]}", "a value was expected", 8},
         {"{\"a\":[1}}", "',' or ']' was expected", 7},
         {"{\"a\":1}}", "something follows the document", 7},
+        {"01", "not a number", 0},
+        {"tru", "neither a number nor true, false or null", 0},
         {"{\"a\":1}{\"a\":2}", "something follows the document", 7},
         {"{\"a\":01}", "not a number", 5},
         {"{\"a\":1.}", "not a number", 5},
