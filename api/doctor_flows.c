@@ -15,6 +15,8 @@
 
 /* Below these nothing is concluded. */
 enum { FLOWS_MIN = 20, LATE_MIN = 10, NAMES_MIN = 20 };
+/* Names asked for so long before the first flow may be what it went to. */
+#define NAMES_BEFORE_US US_PER_HOUR
 /* Sources named in the evidence, and sightings looked at for names. */
 enum { SOURCES_SHOWN = 5, SIGHTINGS_MAX = 200000 };
 
@@ -104,8 +106,8 @@ static int compare_names(struct flow_facts *facts, struct store_view *view, cons
     if (naming.seen == NULL) {
         return -ENOMEM;
     }
-    int err = store_by_name(view, cluster, ROOT, true, facts->first_us, facts->last_us,
-                            compare_name, &naming);
+    int err = store_by_name(view, cluster, ROOT, true, facts->first_us - NAMES_BEFORE_US,
+                            facts->last_us, compare_name, &naming);
     free(naming.seen);
     return err < 0 ? err : 0;
 }

@@ -11,7 +11,7 @@ import time
 from support import lab as labs
 from support import wire
 from support.case import case
-from support.coredns import CoreDNS, ask, dnstap_line, zone_block
+from support.coredns import ZONE, CoreDNS, ask, dnstap_line, zone_block
 from support.lab import expect, wait_for
 from support.whither import Commands, Service, rfc3339
 
@@ -243,6 +243,50 @@ def flows(lab):
     silent = [flow("127.0.0.99", "203.0.113.99", begin + 1000 * n) for n in range(3)]
     seen = examine_flows(service, right + silent)
     expect("127.0.0.99 (3)" in seen["never-asked"][0]["evidence"], "not named", seen)
+
+
+@case("doctor finds frames that cannot be used, and the answers lost with them")
+def unusable(lab):
+    service = Service(lab)
+    sender = wire.Sender(service.unix)
+    sender.send(answers(now_us() - 3600000000, 30) + answers(now_us() - 30000, 30))
+    expect_found(service, "unusable", "warning", "30 of 60 frames", 4)
+    expect_found(service, "losses", "warning", "30 answers lost", 4)
+
+
+@case("doctor finds an index that does not reach back over the window")
+def too_young(lab):
+    service = Service(lab)
+    server = CoreDNS(lab, "new", "coredns", dnstap_line(service.unix) + zone_block(lab))
+    ask_some(server.port)
+    service.wait_name(CLIENTS[0], "198.51.100.10", "shop.example.com")
+    findings, status = examine(service, "--window", "7d")
+    expect(findings["span"][0]["severity"] == "warning" and status == 4, "no warning", findings)
+    findings, status = examine(service)
+    expect(findings["span"][0]["severity"] == "note" and status == 0, "no note", findings)
+
+
+@case("doctor finds flows without addresses, translated ones, and names nobody connects to")
+def strange_flows(lab):
+    service = Service(lab)
+    zone = zone_block(lab, ZONE + "".join("n%d IN A 203.0.113.%d\n" % (n, n) for n in range(30)))
+    server = CoreDNS(lab, "new", "coredns", dnstap_line(service.unix) + zone)
+    ask_some(server.port)
+    for number in range(30):
+        ask(("127.0.0.1", server.port), "n%d.example.com" % number, wire.A, CLIENTS[0])
+    service.wait_name(CLIENTS[0], "203.0.113.29", "n29.example.com")
+    begin = now_us()
+    service.stop()
+    right = [flow(client, "198.51.100.10", begin + 1000 * n)
+             for n in range(5) for client in CLIENTS]
+    seen = examine_flows(service, right)
+    expect("30 of 31 names" in seen["unconnected"][0]["evidence"], "not told", seen)
+    aggregated = [flow("", "198.51.100.10", begin + 1000 * n) for n in range(10)]
+    seen = examine_flows(service, right + aggregated)
+    expect("10 of 40 flows lack" in seen["addresses"][0]["evidence"], "not told", seen)
+    other = [flow(CLIENTS[1], "203.0.113.%d" % n, begin + 1000 * n) for n in range(20)]
+    seen = examine_flows(service, right + other)
+    expect("20 of 50 flows" in seen["translated"][0]["evidence"], "not told", seen)
 
 
 @case("doctor says what it cannot examine: no index, a damaged one, no service")
