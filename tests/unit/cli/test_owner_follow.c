@@ -74,10 +74,11 @@ static int set_up(void **state)
     static const char *const NAMES[] = {"watch.json", "list.json", "metrics", "pipe"};
     struct fixture *fixture = calloc(1, sizeof(*fixture));
     struct why why = {""};
-    strcpy(fixture->dir, "/tmp/whither-follow-XXXXXX");
-    assert_non_null(mkdtemp(fixture->dir));
+    char dir[sizeof(fixture->dir)] = "/tmp/whither-follow-XXXXXX";
+    assert_non_null(mkdtemp(dir));
+    strcpy(fixture->dir, dir);
     for (int i = 0; i < 4; i++) {
-        snprintf(fixture->paths[i], sizeof(fixture->paths[i]), "%s/%s", fixture->dir, NAMES[i]);
+        snprintf(fixture->paths[i], sizeof(fixture->paths[i]), "%s/%s", dir, NAMES[i]);
         fixture->items[i] = fixture->paths[i];
     }
     write_file(fixture->paths[0], "w", EVENT("ADDED", POD("a", "10.10.3.1")));
