@@ -12,6 +12,7 @@ import time
 import net
 
 NODE = "node-1"
+OLDER_S = 3600          # node and services were there long before the first pod
 
 
 def rfc3339(time_s):
@@ -25,7 +26,7 @@ class Watch:
     def __init__(self, path):
         self.path, self.lock, self.pods, self.version = path, threading.Lock(), {}, 0
         self._say("ADDED", "Node", {"metadata": {"name": NODE}, "status": {"addresses": [
-            {"type": "InternalIP", "address": net.NODE_IP}]}}, time.time())
+            {"type": "InternalIP", "address": net.NODE_IP}]}}, time.time() - OLDER_S)
         self.service("kube-system", "kube-dns", net.DNS_SERVICE, {"k8s-app": "kube-dns"})
         self.service("default", "shop-svc", net.SHOP_SERVICE, {"app": "shop"})
 
@@ -43,7 +44,7 @@ class Watch:
         self._say("ADDED", "Service", {
             "metadata": {"name": name, "namespace": namespace},
             "spec": {"clusterIP": address, "clusterIPs": [address], "type": "ClusterIP",
-                     "selector": selector}}, time.time())
+                     "selector": selector}}, time.time() - OLDER_S)
 
     @staticmethod
     def _pod(pod, phase, state):

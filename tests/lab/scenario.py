@@ -77,7 +77,8 @@ class Run:
         self._sniff()
         self.flows = flows.Flows(self.lab)
         self.kube = kube.Watch(self.lab.path("owners.json"))
-        self.kube.pod_began("shop", [net.SHOP_POD], time.time(), labels={"app": "shop"})
+        self.kube.pod_began("shop", [net.SHOP_POD], time.time() - kube.OLDER_S,
+                            labels={"app": "shop"})
         for name in self.net.dns:
             self.kube.pod_began("coredns-" + name, [net.DNS_IPS[name]], time.time(), "kube-system",
                                 {"k8s-app": "kube-dns"})
