@@ -393,6 +393,7 @@ void live_free(struct live **out)
 int live_index_refresh(void *ctx, int64_t now_us, struct why *why)
 {
     struct live_index *index = ctx;
+    index->began_us = index->began_us != 0 ? index->began_us : now_us;
     int64_t monotonic_us = clock_monotonic_us();
     index->index.now_us = now_us;
     int err = store_view_refresh(index->view, why);
@@ -410,9 +411,32 @@ void live_index_rest(void *ctx)
     store_view_rest(index->view);
 }
 
+/* Senders come back within ten seconds after a service did, and are not in the index before
+ * they have said something: nobody to wait for is then no reason not to wait. */
+#define SENDERS_COME_US (12 * US_PER_S)
+
+struct listening {
+    const char *cluster;
+    bool any;
+};
+
+static bool find_listening(void *ctx, const struct store_stream *stream)
+{
+    struct listening *listening = ctx;
+    listening->any |= stream->kind == STREAM_LIVE && stream->end == STREAM_OPEN &&
+                      strcmp(stream->cluster, listening->cluster) == 0;
+    return !listening->any;
+}
+
 bool live_index_settled(void *ctx, const char *cluster, int64_t time_us, int64_t now_us)
 {
     struct live_index *index = ctx;
-    return store_settled(index->view, cluster != NULL ? cluster : index->cluster, time_us, now_us,
-                         index->settle_us);
+    struct listening listening = {cluster != NULL ? cluster : index->cluster, false};
+    if (now_us - time_us < index->settle_us && now_us - index->began_us < SENDERS_COME_US) {
+        store_streams(index->view, find_listening, &listening);
+        if (!listening.any) {
+            return false;
+        }
+    }
+    return store_settled(index->view, listening.cluster, time_us, now_us, index->settle_us);
 }

@@ -82,6 +82,7 @@ struct live_index {
     int64_t settle_us;
     struct owners_store *owners; /* loads what others learn of owners; NULL: nothing */
     int64_t owners_us;           /* monotonic: when it did so; 0 at first */
+    int64_t began_us;            /* when it was refreshed first; 0 at first */
 };
 /* For refresh, rest and settled, with a struct live_index; the oracle is join_ask_index with its
  * `index`. */

@@ -359,7 +359,9 @@ static void put_line(struct buf *lines, const struct entry *entry)
 static size_t give_out(struct loki_pull *pull, struct buf *lines)
 {
     size_t given = 0;
-    qsort(pull->entries, pull->count, sizeof(*pull->entries), compare);
+    if (pull->count > 0) {
+        qsort(pull->entries, pull->count, sizeof(*pull->entries), compare);
+    }
     for (size_t i = 0; i < pull->count; i++) {
         if (!was_seen(pull, &pull->entries[i])) {
             put_line(lines, &pull->entries[i]);
