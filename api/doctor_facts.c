@@ -9,13 +9,11 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "join/attribute.h"
 #include "proto/name.h"
 
 /* Sightings looked at for one of a kind, and clients told apart: whether there are few. */
 enum { PROBED_MAX = 20000, CLIENTS_COUNTED = 64 };
-
-static const uint8_t CLUSTER_LOCAL[] = {7, 'c', 'l', 'u', 's', 't', 'e', 'r',
-                                        5, 'l', 'o', 'c', 'a', 'l', 0};
 
 /* ---- Senders ---- */
 
@@ -157,11 +155,16 @@ struct probe {
     uint32_t looked_at;
 };
 
+static const uint8_t *cluster_local(void)
+{
+    return attribute_defaults().cluster_domains[0].wire;
+}
+
 static bool probe_name(void *ctx, const struct store_sighting *sighting)
 {
     struct probe *probe = ctx;
     probe->looked_at++;
-    probe->found = name_is_under(sighting->answer->asked, CLUSTER_LOCAL) == probe->cluster;
+    probe->found = name_is_under(sighting->answer->asked, cluster_local()) == probe->cluster;
     return !probe->found && probe->looked_at < PROBED_MAX;
 }
 
@@ -170,7 +173,7 @@ static int probe_names(struct gathering *gathering, bool cluster, bool *found)
     static const uint8_t ROOT[] = {0};
     const struct doctor_facts *facts = gathering->facts;
     struct probe probe = {.cluster = cluster};
-    int err = store_by_name(gathering->view, facts->query.cluster, cluster ? CLUSTER_LOCAL : ROOT,
+    int err = store_by_name(gathering->view, facts->query.cluster, cluster ? cluster_local() : ROOT,
                             true, facts->from_us, facts->to_us, probe_name, &probe);
     /* What was not looked at may be of the kind. */
     *found = probe.found || probe.looked_at >= PROBED_MAX;

@@ -94,9 +94,9 @@ static void put_timeline(const struct doctor_facts *facts, char *out, size_t roo
         char from[TIME_TEXT_MAX], to[TIME_TEXT_MAX];
         time_print(blind->from_us, from);
         time_print(blind->to_us, to);
-        at += (size_t)snprintf(out + at, room - at, "%s%.19sZ to %.*s (%s%s%s)",
-                               i == first ? "" : "; ", from, blind->open ? 3 : 20,
-                               blind->open ? "now" : to, blind->reason,
+        at += (size_t)snprintf(out + at, room - at, "%s%.19sZ to %.19s%s (%s%s%s)",
+                               i == first ? "" : "; ", from, blind->open ? "now" : to,
+                               blind->open ? "" : "Z", blind->reason,
                                blind->sender[0] != '\0' ? ", " : "", blind->sender);
     }
     if (first + facts->blinds_left_out > 0 && at < room) {

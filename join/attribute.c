@@ -183,15 +183,6 @@ static bool in_cluster(const struct attributor *attributor, const uint8_t *wire)
     return false;
 }
 
-/* True if `asked` is `target` with a search domain after it: CoreDNS autopath answers the first
- * search try with a CNAME to the name itself, under whatever search domain the pod has. */
-static bool is_search_try(const uint8_t *asked, const uint8_t *target)
-{
-    size_t target_len = name_wire_len(target) - 1;
-    return target_len > 0 && name_wire_len(asked) > target_len + 1 &&
-           memcmp(asked, target, target_len) == 0;
-}
-
 /* DESIGN section 2, "name": the asked name, except where it lies under the cluster's own or a
  * search domain and its chain leaves it. */
 static const uint8_t *attributed_name(const struct attributor *attributor,
@@ -200,7 +191,7 @@ static const uint8_t *attributed_name(const struct attributor *attributor,
     bool inside = in_cluster(attributor, answer->asked);
     for (uint8_t i = 0; i < answer->chain_count; i++) {
         if ((inside && !in_cluster(attributor, answer->chain[i])) ||
-            is_search_try(answer->asked, answer->chain[i])) {
+            name_is_search_try(answer->asked, answer->chain[i])) {
             return answer->chain[i];
         }
     }

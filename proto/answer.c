@@ -247,14 +247,12 @@ struct addr answer_addr(const struct answer *answer, size_t i)
 bool answer_is_search_try(const uint8_t *bytes)
 {
     const uint8_t *asked = bytes + ANSWER_HEAD_LEN;
-    size_t asked_len = name_wire_len(asked);
-    const uint8_t *target = asked + asked_len;
+    const uint8_t *target = asked + name_wire_len(asked);
     for (uint8_t i = 0; i < bytes[1]; i++) {
-        size_t len = name_wire_len(target);
-        if (len > 1 && len < asked_len && memcmp(asked, target, len - 1) == 0) {
+        if (name_is_search_try(asked, target)) {
             return true;
         }
-        target += len;
+        target += name_wire_len(target);
     }
     return false;
 }

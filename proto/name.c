@@ -201,3 +201,10 @@ bool name_is_under(const uint8_t *wire, const uint8_t *suffix)
     }
     return rest == suffix_len && memcmp(wire, suffix, suffix_len) == 0;
 }
+
+bool name_is_search_try(const uint8_t *asked, const uint8_t *target)
+{
+    size_t target_len = name_wire_len(target) - 1;
+    return target_len > 0 && name_wire_len(asked) > target_len + 1 &&
+           memcmp(asked, target, target_len) == 0;
+}

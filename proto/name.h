@@ -46,3 +46,7 @@ int name_from_reversed(struct name *name, const uint8_t *key, size_t len);
 
 /* True if the trusted wire name `wire` is `suffix` or lies under it, at a label boundary. */
 bool name_is_under(const uint8_t *wire, const uint8_t *suffix);
+/* True if `asked` is `target` with a search domain after it: CoreDNS autopath answers the first
+ * search try with a CNAME to the name itself, under whatever search domain the pod has. Both are
+ * trusted lower-case wire names. */
+bool name_is_search_try(const uint8_t *asked, const uint8_t *target);

@@ -416,6 +416,25 @@ static void what_is_wrong_with_the_index_is_found(void **state)
     }
 }
 
+static void blind_time_is_listed_with_its_ends(void **state)
+{
+    struct doctor_sender sender = a_sender();
+    struct doctor_blind blinds[2] = {
+        {.from_us = NOW - 2 * US_PER_MIN, .to_us = NOW - US_PER_MIN, .reason = "no-sender"},
+        {.from_us = NOW - US_PER_MIN, .to_us = NOW, .open = true, .reason = "cut", .sender = "d"}};
+    struct doctor_facts facts = the_facts(&sender, blinds);
+    struct findings findings;
+    (void)state;
+    facts.blind_count = 2;
+    facts.blind_us = 2 * US_PER_MIN;
+    assert_int_equal(doctor_run(&findings, &facts), 0);
+    assert_int_equal(findings.count, 1);
+    assert_string_equal(findings.items[0].evidence,
+                        "2 min in all: 2026-02-15T23:58:00Z to 2026-02-15T23:59:00Z (no-sender); "
+                        "2026-02-15T23:59:00Z to now (cut, d)");
+    findings_fini(&findings);
+}
+
 /* ---- Facts from an index ---- */
 
 static void begin(struct store *store, const char *identity, enum store_stream_kind kind,
@@ -547,6 +566,7 @@ int main(void)
         cmocka_unit_test(all_is_silent_where_nothing_is_wrong),
         cmocka_unit_test(what_is_wrong_with_a_sender_is_found),
         cmocka_unit_test(what_is_wrong_with_the_index_is_found),
+        cmocka_unit_test(blind_time_is_listed_with_its_ends),
         cmocka_unit_test(facts_are_those_of_the_window),
         cmocka_unit_test(the_window_of_captures_ends_with_their_last_answer),
         cmocka_unit_test(the_report_is_json_with_a_check_on_each_line),
